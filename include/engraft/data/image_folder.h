@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engraft/json.h"
+#include "engraft/options.h"
+
+namespace engraft {
+
+/// One picture with its class.
+struct Sample {
+  std::string path;
+  int64_t label = 0;  ///< index into ImageFolder::classes
+  /// 128-bit hash of the file's bytes, as hex: equal pictures, equal key.
+  std::string content;
+};
+
+/// A file that is not used, and why.
+struct LeftOut {
+  std::string path, reason;
+};
+
+/// The pictures of a DATA argument, found, checked and split.
+struct ImageFolder {
+  std::string root;
+  std::vector<std::string> classes;  ///< sorted; a label indexes it
+  /// Each sorted by path. `test` is filled only from DATA/test or a manifest.
+  std::vector<Sample> train, val, test;
+  /// DATA itself says what is val: folders train/ and val/, or a split column.
+  bool has_own_split = false;
+  std::vector<LeftOut> left_out;    ///< not pictures, by their extension
+  std::vector<LeftOut> unreadable;  ///< pictures that do not decode
+  int64_t copies = 0;   ///< pictures whose bytes occur more than once
+  int64_t leaked = 0;   ///< val or test pictures whose bytes are in train too
+  /// Hash over classes and the contents and labels of all samples; free of
+  /// paths, so a moved folder keeps it.
+  std::string fingerprint;
+
+  int64_t num_classes() const { return static_cast<int64_t>(classes.size()); }
+  /// Pictures of each class among `samples`, [num_classes()].
+  std::vector<int64_t> counts(const std::vector<Sample>& samples) const;
+};
+
+/// Finds, checks and splits the pictures of DATA, which is one of
+///   DATA/<class>/...               stratified split by content
+///   DATA/train/<class>/...         with val/ (or valid/, validation/) and
+///                                  perhaps test/
+///   a CSV file path,label[,split]  paths relative to the file
+///
+/// Pictures are .jpg .jpeg .png .bmp .tif .tiff .webp, in any case, also in
+/// deeper folders. Links are followed once; hidden files are ignored; every
+/// other file goes into `left_out`. Every picture is decoded once (at reduced
+/// scale where the format allows) by `threads` threads, 0 for one a core.
+///
+/// The split is a function of the picture's bytes and options.split_seed
+/// alone: a picture is in val when its hash is below val_fraction. Added files
+/// therefore move no old one, and copies are always on the same side. Only
+/// where that would leave a class of two or more different pictures with an
+/// empty side, its picture nearest to the border changes sides.
+///
+/// Throws Error(Fault::data): DATA missing, no class, a class without any
+/// picture, pictures that do not decode (all named, unless
+/// options.skip_unreadable), a manifest line that cannot be used (file:line).
+ImageFolder scan_image_folder(const std::string& data,
+                              const DataOptions& options, int64_t threads = 0);
+
+/// Pictures below `paths` (files, or folders walked in sorted order) in the
+/// order given, for prediction. Files that are not pictures by extension are
+/// kept when named themselves, and left out when met in a folder.
+std::vector<std::string> list_pictures(const std::vector<std::string>& paths);
+
+/// Counts, class sizes, copies and what was left out.
+Json to_json(const ImageFolder& folder);
+
+}  // namespace engraft

@@ -1,0 +1,422 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "engraft/error.h"
+#include "engraft/json.h"
+
+namespace engraft {
+
+// An option is written once, as a row of its struct's `fields`: the flag, its
+// help and range, the --config key and the record in the saved model are all
+// made from that row by visitors. An unset std::optional means "decided from
+// the plan, the model or the machine"; its help says which.
+
+/// Allowed numbers, both ends included.
+struct Range {
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+};
+/// Any value is allowed (free text, switches, enumerations).
+struct Any {};
+
+/// The spellings of an enumeration's values, in the order of their numbers.
+template <typename Enum>
+struct EnumNames;
+
+#define ENGRAFT_ENUM_NAMES(Enum, ...)                           \
+  template <>                                                   \
+  struct EnumNames<Enum> {                                      \
+    static constexpr auto value =                               \
+        std::to_array<std::string_view>({__VA_ARGS__});         \
+  }
+
+template <typename Enum>
+std::string_view name_of(Enum value) {
+  return EnumNames<Enum>::value.at(static_cast<size_t>(value));
+}
+
+/// Throws Error(Fault::usage) that lists the spellings when `name` is none.
+template <typename Enum>
+Enum parse_enum(std::string_view name, std::string_view what) {
+  const auto& names = EnumNames<Enum>::value;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name) return static_cast<Enum>(i);
+  std::string all;
+  for (const auto& n : names) all += (all.empty() ? "" : ", ") + std::string(n);
+  fail(Fault::usage, what, ": '", name, "' is not one of ", all);
+}
+
+enum class Interpolation { nearest, bilinear, bicubic };
+enum class AugmentStrength { none, light, standard, strong };
+enum class SizeClass { small, large };
+enum class SimilarityClass { similar, different };
+enum class OptimizerKind { sgd, adam };
+enum class ScheduleKind { constant, linear, cosine };
+enum class ClassWeights { none, balanced };
+enum class CropAverage { softmax, logits };
+enum class ListFormat { text, csv, jsonl };
+ENGRAFT_ENUM_NAMES(Interpolation, "nearest", "bilinear", "bicubic");
+ENGRAFT_ENUM_NAMES(AugmentStrength, "none", "light", "standard", "strong");
+ENGRAFT_ENUM_NAMES(SizeClass, "small", "large");
+ENGRAFT_ENUM_NAMES(SimilarityClass, "similar", "different");
+ENGRAFT_ENUM_NAMES(OptimizerKind, "sgd", "adam");
+ENGRAFT_ENUM_NAMES(ScheduleKind, "constant", "linear", "cosine");
+ENGRAFT_ENUM_NAMES(ClassWeights, "none", "balanced");
+ENGRAFT_ENUM_NAMES(CropAverage, "softmax", "logits");
+ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
+
+/// How the model wants its pictures, when the file or its sidecar does not say
+/// or says it wrongly. Each set field wins over both.
+struct InputOptions {
+  std::optional<int64_t> input_size, resize;
+  std::optional<Interpolation> interpolation;
+  std::vector<double> mean, std;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("input-size", self.input_size,
+          "side of the model's square input in pixels (auto: from the model)",
+          Range{8, 4096});
+    visit("resize", self.resize,
+          "shorter side before the centre crop in pixels (auto: from the "
+          "model)",
+          Range{8, 8192});
+    visit("interpolation", self.interpolation,
+          "antialiased resize filter (auto: from the model)", Any{});
+    visit("mean", self.mean,
+          "mean of R, G and B in [0, 1] (auto: from the model)", Range{0, 1});
+    visit("std", self.std,
+          "standard deviation of R, G and B (auto: from the model)",
+          Range{1e-6, 1e3});
+  }
+  void validate() const;
+};
+
+/// Reading and splitting the pictures.
+struct DataOptions {
+  double val_fraction = 0.2;
+  int64_t split_seed = 0;
+  bool skip_unreadable = false;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("val-fraction", self.val_fraction,
+          "share of each class held out when DATA has no split of its own",
+          Range{0.01, 0.9});
+    visit("split-seed", self.split_seed,
+          "another number holds out other pictures", Range{0, 1e15});
+    visit("skip-unreadable", self.skip_unreadable,
+          "go on without pictures that do not decode, naming them", Any{});
+  }
+};
+
+/// Threads, device and randomness of a run.
+struct RunOptions {
+  int64_t seed = 0;
+  int64_t threads = 0;
+  std::string device = "auto";
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("seed", self.seed, "fixes every random choice", Range{0, 1e15});
+    visit("threads", self.threads,
+          "threads that decode and augment, 0 for one a core; changes speed "
+          "only",
+          Range{0, 1024});
+    visit("device", self.device, "auto, cpu, cuda or cuda:N", Any{});
+  }
+};
+
+/// Random views of training pictures. Unset fields follow the strength, which
+/// itself follows the plan when unset.
+struct AugmentOptions {
+  std::optional<AugmentStrength> augment;
+  std::optional<double> crop_area, crop_aspect, brightness, contrast,
+      saturation, hue, pca, rotation;
+  bool flip = true;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("augment", self.augment,
+          "strength of the random views (auto: from the plan)", Any{});
+    visit("crop-area", self.crop_area,
+          "smallest share of the picture that a random crop keeps",
+          Range{0.01, 1});
+    visit("crop-aspect", self.crop_aspect,
+          "largest stretch of a random crop, 1 for none", Range{1, 4});
+    visit("brightness", self.brightness, "largest relative change", Range{0, 1});
+    visit("contrast", self.contrast, "largest relative change", Range{0, 1});
+    visit("saturation", self.saturation, "largest relative change",
+          Range{0, 1});
+    visit("hue", self.hue, "largest turn, as a share of the colour circle",
+          Range{0, 0.5});
+    visit("pca", self.pca,
+          "standard deviation of the offset along the colours' principal axes",
+          Range{0, 1});
+    visit("rotation", self.rotation, "largest rotation in degrees",
+          Range{0, 180});
+    visit("flip", self.flip,
+          "mirror half of the training views; off where a mirror image is "
+          "another class",
+          Any{});
+  }
+};
+
+/// What overrides the plan.
+struct PlanOptions {
+  std::optional<SizeClass> size;
+  std::optional<SimilarityClass> similarity;
+  std::string freeze_until = "auto";
+  std::optional<double> lr, backbone_lr, block_decay;
+  std::optional<int64_t> epochs, head_epochs, batch_size;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("size", self.size, "take the set as this (auto: counted)", Any{});
+    visit("similarity", self.similarity,
+          "take the pictures as this, compared with the model's own (auto: "
+          "measured)",
+          Any{});
+    visit("freeze-until", self.freeze_until,
+          "first block that is trained: its number or name as `inspect` lists "
+          "it, all (train the head alone), none (train everything) or auto",
+          Any{});
+    visit("lr", self.lr, "peak learning rate of the head (auto: from the plan)",
+          Range{0, 10});
+    visit("backbone-lr", self.backbone_lr,
+          "peak learning rate of the last pretrained block (auto: from the "
+          "plan)",
+          Range{0, 10});
+    visit("block-decay", self.block_decay,
+          "rate of a block over the rate of the block behind it (auto: from "
+          "the plan)",
+          Range{0.01, 1});
+    visit("epochs", self.epochs,
+          "passes over the training pictures, the head's own included (auto: "
+          "from the plan)",
+          Range{1, 100000});
+    visit("head-epochs", self.head_epochs,
+          "of these, passes that train the head alone before blocks thaw "
+          "(auto: from the plan)",
+          Range{0, 100000});
+    visit("batch-size", self.batch_size, "(auto: from the plan)",
+          Range{1, 65536});
+  }
+};
+
+/// How the head and the live blocks are trained.
+struct OptimOptions {
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  double momentum = 0.9;
+  double weight_decay = 1e-4;
+  ScheduleKind schedule = ScheduleKind::cosine;
+  double warmup = 0.1;
+  double label_smoothing = 0.1;
+  ClassWeights class_weights = ClassWeights::none;
+  double clip_norm = 5.0;
+  int64_t patience = 0;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("optimizer", self.optimizer, "update rule", Any{});
+    visit("momentum", self.momentum, "of sgd; beta1 of adam", Range{0, 0.9999});
+    visit("weight-decay", self.weight_decay,
+          "L2 penalty on weights, not on biases and norms", Range{0, 1});
+    visit("schedule", self.schedule, "fall of the rate after the warm-up",
+          Any{});
+    visit("warmup", self.warmup,
+          "share of a stage's steps over which the rate rises from 0",
+          Range{0, 0.9});
+    visit("label-smoothing", self.label_smoothing,
+          "share of the target spread evenly over the classes",
+          Range{0, 0.99});
+    visit("class-weights", self.class_weights,
+          "weights in the loss: balanced is inverse to class frequency", Any{});
+    visit("clip-norm", self.clip_norm,
+          "largest norm of the whole gradient, 0 for no limit", Range{0, 1e6});
+    visit("patience", self.patience,
+          "stop after so many epochs without a better one, 0 for never",
+          Range{0, 100000});
+  }
+};
+
+/// `engraft plan`.
+struct PlanCommandOptions {
+  std::string model, data;
+  PlanOptions plan;
+  AugmentOptions augment;
+  DataOptions data_options;
+  InputOptions input;
+  RunOptions run;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("model", self.model,
+          "TorchScript file to start from (auto: EfficientNet-Lite0)", Any{});
+    PlanOptions::fields(self.plan, visit);
+    AugmentOptions::fields(self.augment, visit);
+    DataOptions::fields(self.data_options, visit);
+    InputOptions::fields(self.input, visit);
+    RunOptions::fields(self.run, visit);
+  }
+  void validate() const;
+};
+
+/// How pictures are looked at when a model is tested.
+struct ViewOptions {
+  int64_t crops = 10;
+  CropAverage average = CropAverage::softmax;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("crops", self.crops,
+          "views of a picture that are averaged: 1 (centre), 5 (corners and "
+          "centre) or 10 (their mirror images too)",
+          Range{1, 10});
+    visit("average", self.average, "what is averaged over the crops", Any{});
+  }
+  void validate() const;
+};
+
+/// `engraft train`.
+struct TrainOptions {
+  PlanCommandOptions base;
+  std::string out;
+  OptimOptions optim;
+  ViewOptions view;
+  std::string preview;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("out", self.out, "file to write the fine-tuned model to", Any{});
+    PlanCommandOptions::fields(self.base, visit);
+    OptimOptions::fields(self.optim, visit);
+    ViewOptions::fields(self.view, visit);
+    visit("preview", self.preview,
+          "also write a contact sheet of what training sees to this PNG file",
+          Any{});
+  }
+  /// Rules that join fields. Throws Error(Fault::usage) naming the flags.
+  void validate() const;
+};
+
+/// `engraft eval`.
+struct EvalOptions {
+  std::string model, data;
+  ViewOptions view;
+  std::string split = "auto";
+  std::optional<double> min_accuracy;
+  int64_t batch_size = 16;
+  DataOptions data_options;
+  InputOptions input;
+  RunOptions run;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    ViewOptions::fields(self.view, visit);
+    visit("split", self.split,
+          "pictures to test on: val, test, train, all, or auto (test or else "
+          "val where DATA has them as folders or in its manifest, all "
+          "otherwise)",
+          Any{});
+    visit("min-accuracy", self.min_accuracy,
+          "exit with 1 when top-1 accuracy is below this", Range{0, 1});
+    visit("batch-size", self.batch_size, "pictures in one forward pass",
+          Range{1, 65536});
+    DataOptions::fields(self.data_options, visit);
+    InputOptions::fields(self.input, visit);
+    RunOptions::fields(self.run, visit);
+  }
+  void validate() const;
+};
+
+/// `engraft predict`.
+struct PredictOptions {
+  std::string model;
+  std::vector<std::string> paths;
+  ViewOptions view{1, CropAverage::softmax};
+  int64_t top = 1;
+  ListFormat format = ListFormat::text;
+  int64_t batch_size = 16;
+  InputOptions input;
+  RunOptions run;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    ViewOptions::fields(self.view, visit);
+    visit("top", self.top, "classes to print for a picture, likeliest first",
+          Range{1, 100000});
+    visit("format", self.format, "of the lines on stdout", Any{});
+    visit("batch-size", self.batch_size, "pictures in one forward pass",
+          Range{1, 65536});
+    InputOptions::fields(self.input, visit);
+    RunOptions::fields(self.run, visit);
+  }
+  void validate() const;
+};
+
+/// The JSON spelling of one option's value; null when it is unset.
+template <typename T>
+Json spelled(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(name_of(value));
+  } else if constexpr (requires { value.has_value(); }) {
+    return value ? spelled(*value) : Json();
+  } else {
+    return value;
+  }
+}
+
+/// All fields of an option struct under their flags' names.
+template <typename Options>
+Json to_json(const Options& options) {
+  Json out = Json::object();
+  Options::fields(options, [&](const char* name, const auto& value,
+                               const char*, const auto&) {
+    out[name] = spelled(value);
+  });
+  return out;
+}
+
+/// Throws Error(Fault::usage) that names the option and its range.
+template <typename T, typename Allowed>
+void check_allowed(const std::string& name, const T& value,
+                   const Allowed& allowed) {
+  if constexpr (requires { value.has_value(); }) {
+    if (value) check_allowed(name, *value, allowed);
+  } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+    for (const double v : value) check_allowed(name, v, allowed);
+  } else if constexpr (std::is_same_v<Allowed, Range>) {
+    const double v = static_cast<double>(value);
+    if (!(v >= allowed.min && v <= allowed.max))
+      fail(Fault::usage, "--", name, ": ", value, " is outside of [",
+           allowed.min, ", ", allowed.max, "]");
+  }
+}
+
+/// Every field against its range. Throws as check_allowed.
+template <typename Options>
+void check_ranges(const Options& options) {
+  Options::fields(options, [](const char* name, const auto& value, const char*,
+                              const auto& allowed) {
+    check_allowed(name, value, allowed);
+  });
+}
+
+/// Reads a JSON object of options; keys are the flags' names. Throws
+/// Error(Fault::usage) on an unknown key, a wrong type or an unreadable file.
+template <typename Options>
+void read_json(const std::string& path, Options& options);
+
+}  // namespace engraft
+
+#include "engraft/options_json.h"
