@@ -1,0 +1,102 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engraft/model/classifier.h"
+
+namespace engraft {
+
+/// A tensor of the model under its attribute path, as state_dict() names it.
+struct NamedTensor {
+  std::string name;
+  torch::Tensor tensor;
+  bool is_buffer = false;  ///< running statistics and the like
+};
+
+/// One piece of the chain, in numbers.
+struct BlockInfo {
+  std::string name;      ///< common attribute path of its tensors
+  std::vector<NamedTensor> tensors;
+  int64_t num_parameters = 0;  ///< elements, buffers not counted
+  int64_t batch_norms = 0, dropouts = 0;
+  std::vector<int64_t> output_size;  ///< without the batch dimension
+};
+
+enum class HeadKind { linear, addmm, matmul, conv };
+ENGRAFT_ENUM_NAMES(HeadKind, "linear", "addmm", "matmul", "1x1 conv");
+
+/// The final layer: [classes, features] (or [classes, features, 1, 1]) weight
+/// and perhaps a bias.
+struct HeadInfo {
+  HeadKind kind = HeadKind::linear;
+  std::string weight, bias;  ///< attribute paths; bias "" when there is none
+  int64_t features = 0, classes = 0;
+};
+
+enum class BlockMode {
+  inference,  ///< BatchNorm on running statistics, dropout off
+  training    ///< BatchNorm on the batch's, dropout on
+};
+
+/// A batch norm seen by one forward pass.
+struct BatchNormInput {
+  std::string name;
+  double depth = 0;  ///< share of the chain's steps before it, [0, 1)
+  torch::Tensor running_mean, running_var;  ///< float32 [C]
+  torch::Tensor input;                      ///< what it normalises [N, C, ...]
+};
+
+/// A classifier as a row of blocks [0, num_blocks) and the head behind them,
+/// found in its graph, not in its module names: it is cut where exactly one
+/// tensor is alive, and small steps are grouped at residual boundaries.
+/// suffix(prefix(x)) equals the whole model bit for bit.
+///
+/// Shares its tensors with the classifier: training the blocks trains the
+/// module. Movable. One thread at a time.
+class BlockChain {
+ public:
+  /// Throws Error(Fault::model): no final layer, several image inputs, ...
+  explicit BlockChain(const Classifier& classifier);
+  ~BlockChain();
+  BlockChain(BlockChain&&) noexcept;
+  BlockChain& operator=(BlockChain&&) noexcept;
+
+  /// Without the head.
+  int64_t num_blocks() const;
+  /// Block num_blocks() is the head: everything from the final layer on, with
+  /// the parameter-free steps before it.
+  const BlockInfo& block(int64_t index) const;
+  const HeadInfo& head() const;
+
+  /// Blocks [begin, end) on `x`; end = num_blocks() + 1 includes the head.
+  /// x  float32 [N, 3, H, W] for begin = 0, else what block begin - 1 gave.
+  /// Records for autograd unless the caller disabled it.
+  torch::Tensor run(const torch::Tensor& x, int64_t begin, int64_t end,
+                    BlockMode mode = BlockMode::inference) const;
+
+  /// The whole model in inference mode without autograd: logits [N, classes].
+  torch::Tensor logits(const torch::Tensor& images) const;
+
+  /// The inputs of all batch norms at the top level of the graph, for one
+  /// batch of images, in inference mode; empty for models without.
+  std::vector<BatchNormInput> batch_norm_inputs(
+      const torch::Tensor& images) const;
+
+  /// Block index for "all" (num_blocks()), "none" (0), a number or a block's
+  /// name. Throws Error(Fault::usage) listing what is there.
+  int64_t find_block(const std::string& name) const;
+
+  /// Moves the tensors, which stay shared with the classifier.
+  void to(torch::Device device);
+  torch::Device device() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace engraft

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <torch/script.h>
+
+#include <string>
+#include <vector>
+
+#include "engraft/json.h"
+#include "engraft/model/input_spec.h"
+
+namespace engraft {
+
+/// A TorchScript image classifier in eval mode, with what is known about it.
+///
+/// Its forward is normalised on loading so that it takes one float32
+/// [N, 3, H, W] and returns logits [N, classes]: modes that tracing baked in
+/// are set to evaluation, a main output is taken out of a tuple or dict,
+/// softmax and log_softmax at the end are cut off. Each is said in `notes`.
+/// Copies share the tensors.
+struct Classifier {
+  torch::jit::Module module;
+  InputSpec input;
+  std::vector<std::string> classes;  ///< empty when nobody named them
+  Json record;                       ///< engraft.json; null for foreign models
+  std::string path;
+  bool traced = false;
+  /// Modes that tracing had baked in: batch norms and dropouts in train mode.
+  int64_t baked_batch_norms = 0, baked_dropouts = 0;
+  bool baked_modes = false;  ///< flags are constants, not `self.training`
+  /// Weights are constants of the graph (torch.jit.freeze): only the head can
+  /// be trained.
+  bool frozen_graph = false;
+  std::vector<std::string> notes;
+};
+
+/// Loads and normalises a model; `input` comes from engraft.json inside, the
+/// sidecar <model>.json, the convention, in this order, and `options` over it.
+/// Throws Error(Fault::io) when the file is missing or unreadable and
+/// Error(Fault::model) when it is no TorchScript, does not take one image,
+/// has integer (quantized) weights or is of a newer engraft format.
+Classifier load_classifier(const std::string& path,
+                           const InputOptions& options = {});
+
+/// Wraps a module that is in memory already (tests, other programs).
+Classifier make_classifier(torch::jit::Module module,
+                           const InputSpec& input = {});
+
+/// Path of the model that is used when none is named: $ENGRAFT_MODEL, then
+/// models/efficientnet_lite0.pt beside the folder of the executable, then
+/// share/engraft/models/ of the installation.
+/// Throws Error(Fault::model) that says how to get it.
+std::string default_model_path();
+
+/// Writes module and `record` (as engraft.json) to a temporary file beside
+/// `path`, fsyncs and renames: `path` is whole or untouched.
+/// Throws Error(Fault::io) with the system's reason; nothing is left behind.
+void save_classifier(const Classifier& classifier, const std::string& path);
+
+/// Bytes written atomically as save_classifier does it.
+void write_atomically(const std::string& path, const std::string& bytes);
+
+/// Throws Error(Fault::io) when `path` could not be written later: missing
+/// folder, no permission. Called before hours of training.
+void check_writable(const std::string& path);
+
+/// "cpu", "cuda:0": auto takes CUDA where LibTorch and the machine have it.
+/// Throws Error(Fault::usage) for a device that is not there.
+torch::Device resolve_device(const std::string& name);
+
+}  // namespace engraft

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engraft/data/augment.h"
+#include "engraft/data/image_folder.h"
+#include "engraft/json.h"
+#include "engraft/options.h"
+#include "engraft/policy/similarity.h"
+
+namespace engraft {
+
+/// What choose_plan looks at: numbers only, no tensor.
+struct PlanInputs {
+  std::vector<int64_t> images_per_class;  ///< training pictures, [classes]
+  Similarity similarity;
+  int64_t num_blocks = 0;  ///< of the chain, without the head
+  std::vector<int64_t> block_parameters;  ///< [num_blocks]
+  bool frozen_graph = false;              ///< only the head can be trained
+};
+
+/// One decision with the sentence that justifies it.
+struct Reason {
+  std::string decision, value, because;
+};
+
+/// What to train and how, in plain values.
+struct TransferPlan {
+  SizeClass size = SizeClass::small;
+  Similarity similarity;
+  int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
+  int64_t head_epochs = 0;   ///< the head alone
+  int64_t epochs = 0;        ///< in all, the head's included
+  int64_t batch_size = 32;
+  double head_lr = 0;
+  double backbone_lr = 0;   ///< of the last block; 0 when all are frozen
+  double block_decay = 1;   ///< factor for each block further in front
+  AugmentSettings augment;
+  std::vector<Reason> reasons;
+};
+
+/// The 2x2 table of CS231n lecture 7 (dataset size x similarity). A pure
+/// function. Overrides in `options` win and are named as such in the reasons.
+/// freeze_until must be resolved by the caller: `freeze_override`, -1 for auto.
+TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
+                         const AugmentOptions& augment,
+                         int64_t freeze_override = -1);
+
+Json to_json(const TransferPlan& plan);
+
+}  // namespace engraft

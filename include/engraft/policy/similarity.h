@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engraft/data/image_folder.h"
+#include "engraft/json.h"
+#include "engraft/model/chain.h"
+#include "engraft/options.h"
+
+namespace engraft {
+
+/// How like the model's pretraining pictures a set of pictures is, measured
+/// without labels. A plain value.
+struct Similarity {
+  SimilarityClass verdict = SimilarityClass::similar;
+  std::string method;  ///< "batch_norm", "confidence" or "given"
+  /// batch_norm: mean |log(variance of this data's BatchNorm inputs / running
+  /// variance)| over channels and layers of the first third of the depth.
+  /// confidence: mean largest probability of the original head.
+  double value = 0;
+  double border = 0;      ///< verdict changes here
+  double confidence = 0;  ///< mean largest probability; 0 when not measured
+  int64_t images = 0;     ///< pictures looked at
+};
+
+/// Looks at up to `max_images` training pictures (evenly over the classes),
+/// centre crop. The chain must still have its original head.
+Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
+                              const ImageFolder& folder, int64_t threads,
+                              int64_t max_images = 256);
+
+Json to_json(const Similarity& similarity);
+
+}  // namespace engraft

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engraft/data/image_folder.h"
+#include "engraft/eval/evaluator.h"
+#include "engraft/model/chain.h"
+#include "engraft/model/classifier.h"
+#include "engraft/options.h"
+#include "engraft/policy/plan.h"
+
+namespace engraft {
+
+/// One pass over the training set. Accuracies in [0, 1], losses in nats.
+struct EpochResult {
+  int64_t epoch = 0;   ///< from 1
+  int64_t epochs = 0;  ///< planned
+  std::string stage;   ///< "head" or "blocks"
+  double train_loss = 0, train_accuracy = 0;  ///< on the augmented views
+  double val_loss = 0, val_accuracy = 0;      ///< centre crop, running model
+  double head_lr = 0, backbone_lr = 0;        ///< at the epoch's end
+  double images_per_second = 0, seconds = 0;
+  double seconds_waiting = 0;  ///< of these, for pictures
+  bool best = false;           ///< the best so far
+};
+
+/// Within an epoch.
+struct TrainProgress {
+  int64_t epoch = 0, epochs = 0;
+  int64_t images = 0, images_in_epoch = 0;
+  double loss = 0, images_per_second = 0;
+  double eta_seconds = 0;  ///< until the last epoch's end
+  std::string phase;       ///< "similarity", "train", "val", "test"
+};
+
+/// Calls back from the thread that trains; all are optional.
+struct TrainCallbacks {
+  std::function<void(const TransferPlan&, const ImageFolder&,
+                     const Classifier&)>
+      planned;
+  std::function<void(const TrainProgress&)> progress;
+  std::function<void(const EpochResult&)> epoch;
+  /// Read between steps; true ends training after the step in hand, with the
+  /// best model so far as the result.
+  std::function<bool()> stop;
+};
+
+/// What a run leaves behind.
+struct TrainResult {
+  std::string model, out;
+  Classifier classifier;  ///< best epoch's weights, record filled in
+  ImageFolder folder;
+  TransferPlan plan;
+  std::vector<EpochResult> epochs;
+  int64_t best_epoch = 0;  ///< from 1; 0 when stopped before the first
+  bool interrupted = false, early_stopped = false;
+  std::string diverged;  ///< why training ended early, "" when it did not
+  /// Hash over all frozen tensors; the same before and after, or train throws.
+  std::string frozen_checksum;
+  int64_t frozen_tensors = 0;
+  Report val;  ///< of the best model; classes, crops and one_crop as `eval`
+  std::string report_split;  ///< "val" or "test"
+  double seconds = 0;
+  std::vector<std::string> notes;
+};
+
+/// `engraft plan`, whole: scan, measure, choose.
+struct PlanResult {
+  std::string model;
+  Classifier classifier;
+  ImageFolder folder;
+  TransferPlan plan;
+};
+PlanResult make_plan(const PlanCommandOptions& options,
+                     const TrainCallbacks& callbacks = {});
+
+/// `engraft train`, whole, up to and including the saved file.
+/// Throws Error as its parts do; a run that diverges before any good epoch
+/// throws Error(Fault::model).
+TrainResult train(const TrainOptions& options,
+                  const TrainCallbacks& callbacks = {});
+
+/// model, plan, epochs, best_epoch, val, seconds, ... (README, JSON keys).
+Json to_json(const TrainResult& result);
+Json to_json(const PlanResult& result);
+
+}  // namespace engraft
