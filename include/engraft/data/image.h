@@ -1,7 +1,5 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include <opencv2/core.hpp>
 #include <string>
 
