@@ -32,8 +32,9 @@ struct ImageFolder {
   bool has_own_split = false;
   std::vector<LeftOut> left_out;    ///< not pictures, by their extension
   std::vector<LeftOut> unreadable;  ///< pictures that do not decode
-  int64_t copies = 0;   ///< pictures whose bytes occur more than once
-  int64_t leaked = 0;   ///< val or test pictures whose bytes are in train too
+  int64_t copies = 0;       ///< pictures whose bytes occur more than once
+  int64_t conflicting = 0;  ///< of these, such as occur under several classes
+  int64_t leaked = 0;  ///< val or test pictures whose bytes are in train too
   /// Hash over classes and the contents and labels of all samples; free of
   /// paths, so a moved folder keeps it.
   std::string fingerprint;
