@@ -32,7 +32,7 @@ struct Batch {
   /// float32 [N, 3, H, W], or [N, crops, 3, H, W] when crops > 1; normalised,
   /// CPU, contiguous.
   torch::Tensor images;
-  torch::Tensor labels;         ///< int64 [N]
+  torch::Tensor labels;          ///< int64 [N]
   std::vector<int64_t> indices;  ///< positions in the loader's samples, [N]
   /// With keep_going: pictures of this batch that do not decode (their rows
   /// are absent from images, labels and indices).
