@@ -30,10 +30,10 @@ Container inspect_bmp(Bytes bytes) {
   if (compression != 0 && compression != 3) return container;  // run lengths
   const int64_t bits = little_endian16(&bytes[28]);
   const int64_t row = (container.width * bits + 31) / 32 * 4;
-  const int64_t start = little_endian32(&bytes[10]);
-  if (start + row * container.height > static_cast<int64_t>(bytes.size()))
-    fail(Fault::data, "BMP is cut short: ", bytes.size(), " bytes of ",
-         start + row * container.height);
+  const int64_t rest = std::ssize(bytes) - little_endian32(&bytes[10]);
+  if (row == 0 || container.height > rest / row)
+    fail(Fault::data, "BMP is cut short: ", bytes.size(), " bytes for ",
+         container.width, " x ", container.height, " pixels");
   return container;
 }
 
@@ -56,19 +56,6 @@ Container inspect_webp(Bytes bytes) {
   return container;
 }
 
-/// For formats that people have but OpenCV may lack, so that the message says
-/// more than "not a picture".
-void name_other_format(Bytes bytes) {
-  if (starts_with(bytes, "ftyphei", 4) || starts_with(bytes, "ftypmif1", 4))
-    fail(Fault::data, "is a HEIC picture, which is not supported: convert it");
-  if (starts_with(bytes, "ftypavi", 4))
-    fail(Fault::data, "is an AVIF picture, which is not supported: convert it");
-  if (starts_with(bytes, "%PDF"))
-    fail(Fault::data, "is a PDF document, not a picture");
-  if (starts_with(bytes, "<") || starts_with(bytes, "\xEF\xBB\xBF<"))
-    fail(Fault::data, "is a text file (HTML, SVG or XML), not a picture");
-}
-
 }  // namespace
 
 Container inspect_container(Bytes bytes) {
@@ -80,8 +67,26 @@ Container inspect_container(Bytes bytes) {
   if (starts_with(bytes, std::string_view("II*\0", 4)) ||
       starts_with(bytes, std::string_view("MM\0*", 4)))
     return {.format = PictureFormat::tiff};
-  name_other_format(bytes);
   return {};
+}
+
+std::string why_not_decoded(Bytes bytes, const Container& container) {
+  for (const char* brand : {"ftypheic", "ftypheix", "ftypmif1", "ftypavif"})
+    if (starts_with(bytes, brand, 4))
+      return "is a HEIC or AVIF picture, which is not supported: convert it";
+  if (starts_with(bytes, "GIF8"))
+    return "is a GIF picture, which is not supported: convert it";
+  if (starts_with(bytes, "%PDF")) return "is a PDF document, not a picture";
+  if (starts_with(bytes, "<") || starts_with(bytes, "\xEF\xBB\xBF<"))
+    return "is a text file (HTML, SVG or XML), not a picture";
+  if (container.format == PictureFormat::other)
+    return "is not a picture that can be decoded";
+  constexpr uint8_t kAnimated = 0x02;
+  if (container.format == PictureFormat::webp && bytes.size() > 20 &&
+      starts_with(bytes, "VP8X", 12) && (bytes[20] & kAnimated))
+    return "is an animated WebP, which is not supported: keep one frame";
+  return "does not decode: its data are damaged, cut short or of an unknown "
+         "kind";
 }
 
 }  // namespace engraft

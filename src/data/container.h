@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data/bytes.h"
@@ -19,7 +20,7 @@ struct Container {
 /// Reads the structure of a file, whatever its name. Decoders fill what is
 /// missing from a cut file with grey and report success, so completeness is
 /// checked here. Throws Error(Fault::data) with the reason alone when the file
-/// is cut short, damaged or says that it is no picture.
+/// is cut short or damaged.
 Container inspect_container(Bytes bytes);
 
 /// The parts of inspect_container. The first bytes are known to be right.
@@ -29,6 +30,9 @@ Container inspect_png(Bytes bytes);
 /// The same PNG with nothing but the chunks that make its pixels: libpng
 /// writes warnings about the others (colour profiles, texts) to stderr.
 std::vector<uint8_t> essential_png(Bytes bytes);
+
+/// For people: why a decoder refused a file that passed inspect_container.
+std::string why_not_decoded(Bytes bytes, const Container& container);
 
 /// EXIF orientation (1 to 8) of a TIFF block as EXIF wraps it; 1 when it has
 /// none or makes no sense.

@@ -41,6 +41,14 @@ int read_flags(const Container& container, int factor) {
   }
 }
 
+/// libjpeg goes on after these with grey or with noise, and only warns.
+void refuse_damage(const std::string& warnings) {
+  for (const char* damage : {"premature end", "Premature end", "bad Huffman"})
+    if (warnings.find(damage) != std::string::npos)
+      fail(Fault::data,
+           "JPEG is damaged: ", warnings.substr(0, warnings.find('\n')));
+}
+
 cv::Mat decode_raw(Bytes bytes, const Container& container, int factor) {
   std::vector<uint8_t> rewritten;
   if (container.format == PictureFormat::png) {
@@ -50,18 +58,15 @@ cv::Mat decode_raw(Bytes bytes, const Container& container, int factor) {
   // OpenCV takes a mutable pointer but only reads.
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U,
                        const_cast<uint8_t*>(bytes.data()));
-  const QuietCerr quiet;
+  const QuietStderr quiet;
   cv::Mat raw;
   try {
     raw = cv::imdecode(buffer, read_flags(container, factor));
   } catch (const cv::Exception& error) {
     fail(Fault::data, "does not decode: ", error.err);
   }
-  if (raw.empty())
-    fail(Fault::data, container.format == PictureFormat::other
-                          ? "is not a picture that can be decoded"
-                          : "does not decode: its data are damaged, cut short "
-                            "or of an unknown kind");
+  if (raw.empty()) fail(Fault::data, why_not_decoded(bytes, container));
+  if (container.format == PictureFormat::jpeg) refuse_damage(quiet.text());
   return raw;
 }
 
@@ -150,7 +155,9 @@ cv::Mat upright(const cv::Mat& stored, int orientation) {
 cv::Mat decode_bytes(Bytes bytes, int64_t min_side) {
   const Container container = inspect_container(bytes);
   const int factor = reduction(container, min_side);
-  if (container.width / factor * (container.height / factor) > kMaxPixels)
+  // Sides first: the product of two damaged ones would overflow.
+  if (container.width > kMaxPixels || container.height > kMaxPixels ||
+      container.width / factor * (container.height / factor) > kMaxPixels)
     fail(Fault::data, "has ", container.width, " x ", container.height,
          " pixels, more than the ", kMaxPixels / 1'000'000,
          " million that are supported");

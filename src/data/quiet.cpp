@@ -1,5 +1,8 @@
 #include "data/quiet.h"
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <iostream>
 #include <opencv2/core/utils/logger.hpp>
 #include <streambuf>
@@ -8,6 +11,7 @@ namespace engraft {
 namespace {
 
 thread_local int quiet_depth = 0;
+thread_local std::string quiet_text;
 
 /// Hands on to `target`, except from threads that are to be quiet.
 class ThreadFilter : public std::streambuf {
@@ -16,12 +20,15 @@ class ThreadFilter : public std::streambuf {
 
  protected:
   int_type overflow(int_type c) override {
-    if (quiet_depth > 0 || traits_type::eq_int_type(c, traits_type::eof()))
+    if (traits_type::eq_int_type(c, traits_type::eof()))
       return traits_type::not_eof(c);
-    return target_->sputc(traits_type::to_char_type(c));
+    const char text = traits_type::to_char_type(c);
+    return xsputn(&text, 1) == 1 ? c : traits_type::eof();
   }
   std::streamsize xsputn(const char* text, std::streamsize count) override {
-    return quiet_depth > 0 ? count : target_->sputn(text, count);
+    if (quiet_depth == 0) return target_->sputn(text, count);
+    quiet_text.append(text, static_cast<size_t>(count));
+    return count;
   }
   int sync() override { return quiet_depth > 0 ? 0 : target_->pubsync(); }
 
@@ -29,20 +36,43 @@ class ThreadFilter : public std::streambuf {
   std::streambuf* target_;
 };
 
-}  // namespace
-
-QuietCerr::QuietCerr() {
-  // Put in once and never taken out: swapping the buffer around each picture
-  // would race with the threads that write. It must outlive every static.
-  static const bool installed = [] {
-    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-    std::cerr.rdbuf(new ThreadFilter(std::cerr.rdbuf()));
-    return true;
-  }();
-  static_cast<void>(installed);
-  ++quiet_depth;
+#ifdef __GLIBC__
+ssize_t write_unless_quiet(void*, const char* text, size_t count) {
+  if (quiet_depth == 0) return ::write(STDERR_FILENO, text, count);
+  quiet_text.append(text, count);
+  return static_cast<ssize_t>(count);
 }
 
-QuietCerr::~QuietCerr() { --quiet_depth; }
+void filter_c_stream() {
+  FILE* filter = fopencookie(nullptr, "w",
+                             {nullptr, write_unless_quiet, nullptr, nullptr});
+  if (!filter) return;
+  std::setvbuf(filter, nullptr, _IONBF, 0);
+  stderr = filter;
+}
+#else
+void filter_c_stream() {}
+#endif
+
+/// Both filters are put in once and never taken out: doing so around each
+/// picture would race with the threads that write. They outlive every static.
+bool install_filters() {
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  std::cerr.rdbuf(new ThreadFilter(std::cerr.rdbuf()));
+  filter_c_stream();
+  return true;
+}
+
+}  // namespace
+
+QuietStderr::QuietStderr() {
+  static const bool installed = install_filters();
+  static_cast<void>(installed);
+  if (quiet_depth++ == 0) quiet_text.clear();
+}
+
+QuietStderr::~QuietStderr() { --quiet_depth; }
+
+const std::string& QuietStderr::text() const { return quiet_text; }
 
 }  // namespace engraft

@@ -1,15 +1,22 @@
 #pragma once
 
+#include <string>
+
 namespace engraft {
 
-/// While it lives, what this thread writes to std::cerr is dropped: OpenCV up
-/// to 4.6 prints there before it throws. Other threads write as before.
-class QuietCerr {
+/// While it lives, what this thread writes to standard error is kept here
+/// instead: decoders print warnings there that nobody can act on, and that
+/// would tear a progress bar. Other threads write as before. C++ streams
+/// everywhere; C streams with glibc, others cannot replace `stderr`.
+class QuietStderr {
  public:
-  QuietCerr();
-  ~QuietCerr();
-  QuietCerr(const QuietCerr&) = delete;
-  QuietCerr& operator=(const QuietCerr&) = delete;
+  QuietStderr();
+  ~QuietStderr();
+  QuietStderr(const QuietStderr&) = delete;
+  QuietStderr& operator=(const QuietStderr&) = delete;
+
+  /// What was written so far.
+  const std::string& text() const;
 };
 
 }  // namespace engraft
