@@ -32,11 +32,11 @@ struct Any {};
 template <typename Enum>
 struct EnumNames;
 
-#define ENGRAFT_ENUM_NAMES(Enum, ...)                           \
-  template <>                                                   \
-  struct EnumNames<Enum> {                                      \
-    static constexpr auto value =                               \
-        std::to_array<std::string_view>({__VA_ARGS__});         \
+#define ENGRAFT_ENUM_NAMES(Enum, ...)                   \
+  template <>                                           \
+  struct EnumNames<Enum> {                              \
+    static constexpr auto value =                       \
+        std::to_array<std::string_view>({__VA_ARGS__}); \
   }
 
 template <typename Enum>
@@ -153,7 +153,8 @@ struct AugmentOptions {
           Range{0.01, 1});
     visit("crop-aspect", self.crop_aspect,
           "largest stretch of a random crop, 1 for none", Range{1, 4});
-    visit("brightness", self.brightness, "largest relative change", Range{0, 1});
+    visit("brightness", self.brightness, "largest relative change",
+          Range{0, 1});
     visit("contrast", self.contrast, "largest relative change", Range{0, 1});
     visit("saturation", self.saturation, "largest relative change",
           Range{0, 1});
@@ -237,8 +238,7 @@ struct OptimOptions {
           "share of a stage's steps over which the rate rises from 0",
           Range{0, 0.9});
     visit("label-smoothing", self.label_smoothing,
-          "share of the target spread evenly over the classes",
-          Range{0, 0.99});
+          "share of the target spread evenly over the classes", Range{0, 0.99});
     visit("class-weights", self.class_weights,
           "weights in the loss: balanced is inverse to class frequency", Any{});
     visit("clip-norm", self.clip_norm,
@@ -330,7 +330,7 @@ struct EvalOptions {
           Any{});
     visit("min-accuracy", self.min_accuracy,
           "exit with 1 when top-1 accuracy is below this", Range{0, 1});
-    visit("batch-size", self.batch_size, "pictures in one forward pass",
+    visit("batch-size", self.batch_size, "views in one forward pass",
           Range{1, 65536});
     DataOptions::fields(self.data_options, visit);
     InputOptions::fields(self.input, visit);
@@ -356,8 +356,24 @@ struct PredictOptions {
     visit("top", self.top, "classes to print for a picture, likeliest first",
           Range{1, 100000});
     visit("format", self.format, "of the lines on stdout", Any{});
-    visit("batch-size", self.batch_size, "pictures in one forward pass",
+    visit("batch-size", self.batch_size, "views in one forward pass",
           Range{1, 65536});
+    InputOptions::fields(self.input, visit);
+    RunOptions::fields(self.run, visit);
+  }
+  void validate() const;
+};
+
+/// `engraft inspect`. Of DATA, pictures that do not decode are listed.
+struct InspectOptions {
+  std::string path;
+  DataOptions data_options{.skip_unreadable = true};
+  InputOptions input;
+  RunOptions run;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    DataOptions::fields(self.data_options, visit);
     InputOptions::fields(self.input, visit);
     RunOptions::fields(self.run, visit);
   }
@@ -380,10 +396,8 @@ Json spelled(const T& value) {
 template <typename Options>
 Json to_json(const Options& options) {
   Json out = Json::object();
-  Options::fields(options, [&](const char* name, const auto& value,
-                               const char*, const auto&) {
-    out[name] = spelled(value);
-  });
+  Options::fields(options, [&](const char* name, const auto& value, const char*,
+                               const auto&) { out[name] = spelled(value); });
   return out;
 }
 

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "engraft/nearest.h"
+
 namespace engraft {
 
 /// The JSON document in a file. Throws Error(Fault::usage) when it cannot be
@@ -50,7 +52,8 @@ void read_json(const std::string& path, Options& options) {
   });
   for (const auto& [key, value] : json.items())
     if (!known.count(key))
-      fail(Fault::usage, path, ": unknown option '", key, "'");
+      fail(Fault::usage, path, ": unknown option '", key, "'",
+           did_you_mean(key, {known.begin(), known.end()}));
 }
 
 }  // namespace engraft

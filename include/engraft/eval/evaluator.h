@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engraft/data/image_folder.h"
@@ -20,8 +21,9 @@ torch::Tensor average_crops(const torch::Tensor& logits, CropAverage average);
 /// A test of a model on pictures.
 struct Evaluation {
   int64_t crops = 1;
+  CropAverage average = CropAverage::softmax;
   Metrics metrics;
-  double seconds = 0;
+  double seconds = 0;  ///< for all of the pictures; see evaluate
 };
 
 /// `crops` views beside one, as `engraft eval` prints it.
@@ -35,29 +37,43 @@ struct Report {
 /// Called after each batch with pictures done and pictures in all.
 using EvalProgress = std::function<void(int64_t, int64_t)>;
 
-/// Streams the pictures once; centre-crop figures come from the same pass
-/// where its view is among the crops, with its own share of the time.
-/// Labels of `samples` index the model's outputs.
+/// What is worth saying to a person, one sentence each.
+using EvalNote = std::function<void(const std::string&)>;
+
 struct EvaluatorOptions {
   ViewOptions view;
-  int64_t batch_size = 16;
-  int64_t threads = 0;
+  int64_t batch_size = 16;  ///< views in one forward pass, about
+  int64_t threads = 0;      ///< that decode; 0 for one a core
 };
-/// classes_of_interest as in compute_metrics.
+
+/// Streams the pictures once, in memory that does not grow with their number.
+/// Labels of `samples` index the model's outputs. classes_of_interest as in
+/// compute_metrics.
+///
+/// Returns the figures with view.crops crops, and those with one. With 5 or 10
+/// crops the latter are the centre crop's of the same pass, so both judge the
+/// same pixels; their `seconds` are measured by a second, true one-crop pass
+/// over up to 64 of the pictures, spread evenly, and scaled to all of them.
+/// Throws as Loader does.
 std::pair<Evaluation, Evaluation> evaluate(
     const BlockChain& chain, const InputSpec& input,
     const std::vector<Sample>& samples, const EvaluatorOptions& options,
     const std::vector<int64_t>& classes_of_interest = {},
     const EvalProgress& progress = {});
 
-/// `engraft eval`, whole. Throws Error(Fault::data) when a folder of DATA is
-/// not a class of the model, naming both sides.
+/// `engraft eval`, whole. Folders of DATA are matched with the model's classes
+/// by name: letter case does not count, '_' stands for a space, and one of the
+/// synonyms of a class like 'ant, emmet, pismire' is enough.
+/// Throws Error(Fault::data) when a folder is no class of the model or may be
+/// several, naming both sides, and when the split is empty; Error(Fault::model)
+/// when the model names no classes.
 Report evaluate_model(const EvalOptions& options,
-                      const EvalProgress& progress = {});
+                      const EvalProgress& progress = {},
+                      const EvalNote& note = {});
 
-/// Keys: model, data, split, images, classes, crops, average, top1, top1_ci95,
-/// top5, mean_per_class, macro_f1, loss, confusion, seconds, and one_crop with
-/// the same figures.
+/// Keys: model, data, split, classes (of the confusion matrix's rows), crops,
+/// average, images, top1, top1_ci95, top5, mean_per_class, macro_f1, loss,
+/// confusion, seconds, and one_crop with the same figures from crops on.
 Json to_json(const Report& report);
 
 }  // namespace engraft

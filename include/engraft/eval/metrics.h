@@ -29,12 +29,36 @@ struct Metrics {
 
 /// log_probabilities float32/64 [N, C]; labels int64 [N], in [0, C).
 /// Ties go to the lower class index. top5 counts the best min(5, C).
-/// classes_of_interest  C classes long or empty: where set, only these are
-/// rows and columns of `confusion` (a prediction outside of them is counted
-/// in an added last column), so that 1000-class models stay readable.
+/// classes_of_interest  indices in [0, C), or empty for all: only these are
+/// rows and columns of `confusion`, in this order (a prediction outside of
+/// them is counted in an added last column), so that 1000-class models stay
+/// readable.
+/// A class whose log probability is NaN counts as the least likely one; NaN
+/// at the truth makes the loss NaN.
 Metrics compute_metrics(const torch::Tensor& log_probabilities,
                         const torch::Tensor& labels,
                         const std::vector<int64_t>& classes_of_interest = {});
+
+/// compute_metrics for predictions that arrive in parts: holds counts and
+/// sums, not pictures, so its memory does not grow with their number.
+class MetricsAccumulator {
+ public:
+  explicit MetricsAccumulator(std::vector<int64_t> classes_of_interest = {});
+  /// As compute_metrics; every call with the same C.
+  void add(const torch::Tensor& log_probabilities, const torch::Tensor& labels);
+  Metrics result() const;
+
+ private:
+  void start(int64_t num_classes);
+  void count(int64_t truth, int64_t predicted);
+
+  std::vector<int64_t> interest_;
+  std::vector<int64_t> row_;  ///< of a class in `confusion`, -1 for none
+  std::vector<int64_t> truths_, hits_, predictions_;  ///< [C]
+  int64_t images_ = 0, top1_ = 0, top5_ = 0;
+  double loss_ = 0;
+  std::vector<std::vector<int64_t>> confusion_;
+};
 
 /// images, top1, top1_ci95, top5, mean_per_class, macro_f1, loss, confusion.
 Json to_json(const Metrics& metrics);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engraft/json.h"
 #include "engraft/options.h"
 
 namespace engraft {
@@ -21,9 +22,15 @@ struct Prediction {
 };
 
 /// Streams options.paths through the model; calls back once a picture, in the
-/// order of the input, also for unreadable ones. Returns how many of them
-/// could not be read.
+/// order of the input, also for unreadable ones, and `note` with what is worth
+/// saying to a person. Returns how many pictures could not be read.
+/// Throws Error(Fault::data) when there is no picture at all.
 int64_t predict(const PredictOptions& options,
-                const std::function<void(const Prediction&)>& each);
+                const std::function<void(const Prediction&)>& each,
+                const std::function<void(const std::string&)>& note = {});
+
+/// path, class, probability (of the likeliest) and top, a list of {class,
+/// index, probability}; or path and error.
+Json to_json(const Prediction& prediction);
 
 }  // namespace engraft

@@ -19,7 +19,7 @@ struct NamedTensor {
 
 /// One piece of the chain, in numbers.
 struct BlockInfo {
-  std::string name;      ///< common attribute path of its tensors
+  std::string name;  ///< common attribute path of its tensors
   std::vector<NamedTensor> tensors;
   int64_t num_parameters = 0;  ///< elements, buffers not counted
   int64_t batch_norms = 0, dropouts = 0;
@@ -35,6 +35,10 @@ struct HeadInfo {
   HeadKind kind = HeadKind::linear;
   std::string weight, bias;  ///< attribute paths; bias "" when there is none
   int64_t features = 0, classes = 0;
+  /// The weight is [features, classes]: x @ W without a transposition.
+  bool input_major = false;
+  /// The weight also works elsewhere in the model.
+  bool shared = false;
 };
 
 enum class BlockMode {
@@ -71,6 +75,10 @@ class BlockChain {
   /// the parameter-free steps before it.
   const BlockInfo& block(int64_t index) const;
   const HeadInfo& head() const;
+  /// The final layer could not be cut off from what is before it: the last
+  /// backbone block is then the identity, and the head block computes what
+  /// its tensors do.
+  bool fused_head() const;
 
   /// Blocks [begin, end) on `x`; end = num_blocks() + 1 includes the head.
   /// x  float32 [N, 3, H, W] for begin = 0, else what block begin - 1 gave.
@@ -81,10 +89,11 @@ class BlockChain {
   /// The whole model in inference mode without autograd: logits [N, classes].
   torch::Tensor logits(const torch::Tensor& images) const;
 
-  /// The inputs of all batch norms at the top level of the graph, for one
-  /// batch of images, in inference mode; empty for models without.
-  std::vector<BatchNormInput> batch_norm_inputs(
-      const torch::Tensor& images) const;
+  /// The inputs of the batch norms at the top level of the graph, not deeper
+  /// than max_depth, for one batch of images in inference mode; empty for
+  /// models without.
+  std::vector<BatchNormInput> batch_norm_inputs(const torch::Tensor& images,
+                                                double max_depth = 1) const;
 
   /// Block index for "all" (num_blocks()), "none" (0), a number or a block's
   /// name. Throws Error(Fault::usage) listing what is there.

@@ -27,11 +27,6 @@ OldHead replace_head(Classifier& classifier, int64_t num_classes,
 /// Undoes replace_head.
 void restore_head(Classifier& classifier, const OldHead& old);
 
-/// Side of the square input, found by running the model: spec.crop where that
-/// works, else the first usual size that does.
-/// Throws Error(Fault::model) with what the model said when none does.
-int64_t find_input_size(const BlockChain& chain, const InputSpec& spec);
-
 /// Everything that `engraft inspect MODEL` says.
 struct Inspection {
   std::string path;

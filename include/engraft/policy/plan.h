@@ -15,7 +15,7 @@ namespace engraft {
 struct PlanInputs {
   std::vector<int64_t> images_per_class;  ///< training pictures, [classes]
   Similarity similarity;
-  int64_t num_blocks = 0;  ///< of the chain, without the head
+  int64_t num_blocks = 0;                 ///< of the chain, without the head
   std::vector<int64_t> block_parameters;  ///< [num_blocks]
   bool frozen_graph = false;              ///< only the head can be trained
 };
@@ -34,8 +34,8 @@ struct TransferPlan {
   int64_t epochs = 0;        ///< in all, the head's included
   int64_t batch_size = 32;
   double head_lr = 0;
-  double backbone_lr = 0;   ///< of the last block; 0 when all are frozen
-  double block_decay = 1;   ///< factor for each block further in front
+  double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
+  double block_decay = 1;  ///< factor for each block further in front
   AugmentSettings augment;
   std::vector<Reason> reasons;
 };

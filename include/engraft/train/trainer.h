@@ -16,9 +16,9 @@ namespace engraft {
 
 /// One pass over the training set. Accuracies in [0, 1], losses in nats.
 struct EpochResult {
-  int64_t epoch = 0;   ///< from 1
-  int64_t epochs = 0;  ///< planned
-  std::string stage;   ///< "head" or "blocks"
+  int64_t epoch = 0;                          ///< from 1
+  int64_t epochs = 0;                         ///< planned
+  std::string stage;                          ///< "head" or "blocks"
   double train_loss = 0, train_accuracy = 0;  ///< on the augmented views
   double val_loss = 0, val_accuracy = 0;      ///< centre crop, running model
   double head_lr = 0, backbone_lr = 0;        ///< at the epoch's end

@@ -1,0 +1,275 @@
+#include "engraft/model/chain.h"
+
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include <algorithm>
+#include <functional>
+#include <unordered_set>
+
+#include "model/cut.h"
+
+namespace engraft {
+
+namespace {
+
+using torch::jit::Code;
+
+struct Block {
+  BlockInfo info;
+  std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
+  bool writes_input = false;
+  Code inference, training;
+};
+
+int64_t count_kind(const Graph& graph, bool (*is_kind)(const Node*)) {
+  int64_t count = 0;
+  const std::function<void(const torch::jit::Block*)> visit =
+      [&](const torch::jit::Block* block) {
+        for (const Node* node : block->nodes()) {
+          count += is_kind(node);
+          for (const auto* inner : node->blocks()) visit(inner);
+        }
+      };
+  visit(graph.block());
+  return count;
+}
+
+/// "layer1.0" for layer1.0.conv1.weight, layer1.0.bn1.bias; "conv1-bn1" where
+/// nothing is common.
+std::string common_name(const std::vector<NamedTensor>& tensors) {
+  const auto owner = [](const std::string& name) {
+    const auto dot = name.rfind('.');
+    return dot == std::string::npos ? name : name.substr(0, dot);
+  };
+  std::vector<std::string> owners;
+  for (const NamedTensor& t : tensors) {
+    const std::string path = owner(t.name);
+    if (std::find(owners.begin(), owners.end(), path) == owners.end())
+      owners.push_back(path);
+  }
+  if (owners.empty()) return "";
+  std::string common = owners[0];
+  for (const std::string& path : owners)
+    while (!common.empty() && path != common &&
+           path.rfind(common + ".", 0) != 0) {
+      const auto dot = common.rfind('.');
+      common = dot == std::string::npos ? "" : common.substr(0, dot);
+    }
+  // "features" alone would name every block of many models.
+  const bool whole =
+      common.find('.') != std::string::npos || owners.size() == 1;
+  if (!common.empty() && whole) return common;
+  return owners.front() + "-" + owners.back();
+}
+
+BlockInfo describe(const BlockGraph& block, const LoweredGraph& lowered) {
+  BlockInfo info;
+  for (const size_t index : block.tensors) {
+    info.tensors.push_back(lowered.tensors[index]);
+    if (!lowered.tensors[index].is_buffer)
+      info.num_parameters += lowered.tensors[index].tensor.numel();
+  }
+  info.batch_norms = count_kind(*block.graph, is_batch_norm);
+  info.dropouts = count_kind(*block.graph, is_dropout);
+  info.output_size = block.output_size;
+  return info;
+}
+
+void check_head(const HeadInfo& head, const torch::Tensor& weight,
+                const std::string& path) {
+  if (!weight.is_floating_point())
+    fail(Fault::model, path, ": the final layer has integer (quantized) ",
+         "weights, which cannot be trained; export the float model");
+  const bool conv = head.kind == HeadKind::conv;
+  if (conv && (weight.dim() != 4 || weight.size(2) != 1 || weight.size(3) != 1))
+    fail(Fault::model, path, ": has no final layer that can be replaced: the ",
+         "last layer is a convolution of ", weight.sizes(),
+         ", and only a 1x1 one classifies");
+  if (!conv && weight.dim() != 2)
+    fail(Fault::model, path, ": has no final layer that can be replaced: its ",
+         "weight has the shape ", weight.sizes());
+}
+
+}  // namespace
+
+struct BlockChain::State {
+  LoweredGraph lowered;
+  HeadInfo head;
+  std::vector<Block> blocks;  ///< the head last
+  bool fused_head = false;
+  torch::jit::Module module;
+  Code whole;
+  std::vector<torch::Tensor> whole_tensors;
+  torch::Device device = torch::kCPU;
+
+  void describe_head(HeadNode& node, const std::string& path) {
+    if (!lowered.is_tensor_input(node.weight))
+      fail(Fault::model, path, ": the final layer's weight is a constant of ",
+           "the graph; export the model without freezing it");
+    head = node.info;
+    const NamedTensor& weight = lowered.tensor_of(node.weight);
+    head.weight = weight.name;
+    if (node.bias && lowered.is_tensor_input(node.bias))
+      head.bias = lowered.tensor_of(node.bias).name;
+    check_head(head, weight.tensor, path);
+    head.classes = weight.tensor.size(head.input_major ? 1 : 0);
+    head.features = weight.tensor.size(head.input_major ? 0 : 1);
+    head.shared = node.weight->uses().size() > 1;
+  }
+
+  void add_blocks(const CutGraph& graph) {
+    fused_head = graph.fused_head;
+    std::unordered_set<std::string> names;
+    for (const BlockGraph& part : graph.blocks) {
+      Block block;
+      block.info = describe(part, lowered);
+      block.writes_input = part.writes_input;
+      for (const NamedTensor& t : block.info.tensors)
+        block.tensors.push_back(t.tensor);
+      block.inference = Code(part.graph, "block");
+      block.training = Code(in_training_mode(part.graph), "block");
+      const bool is_head = blocks.size() + 1 == graph.blocks.size();
+      std::string name = is_head ? "head" : common_name(block.info.tensors);
+      if (name.empty()) name = "block" + std::to_string(blocks.size());
+      while (!names.insert(name).second) name += "'";
+      block.info.name = name;
+      blocks.push_back(std::move(block));
+    }
+    if (fused_head) split_tail_tensors();
+  }
+
+  /// The head block computes the tail of the backbone too: the tail's tensors
+  /// are listed under the last backbone block.
+  void split_tail_tensors() {
+    BlockInfo& tail = blocks[blocks.size() - 2].info;
+    BlockInfo& last = blocks.back().info;
+    std::vector<NamedTensor> own;
+    for (const NamedTensor& t : last.tensors)
+      (t.name == head.weight || t.name == head.bias ? own : tail.tensors)
+          .push_back(t);
+    last.tensors = own;
+    for (const NamedTensor& t : tail.tensors)
+      if (!t.is_buffer) tail.num_parameters += t.tensor.numel();
+    last.num_parameters -= tail.num_parameters;
+    std::swap(tail.batch_norms, last.batch_norms);
+    if (!tail.tensors.empty()) tail.name = common_name(tail.tensors);
+  }
+};
+
+BlockChain::BlockChain(const Classifier& classifier)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.module = classifier.module;
+  s.lowered = lower(classifier.module, classifier.path);
+  const Output output = resolve_output(*s.lowered.graph, classifier.path);
+  HeadNode head = find_head(output.logits, classifier.path);
+  s.describe_head(head, classifier.path);
+  s.add_blocks(cut(s.lowered, head, classifier.input.crop));
+  for (const NamedTensor& t : s.lowered.tensors)
+    s.whole_tensors.push_back(t.tensor);
+  s.whole = Code(s.lowered.graph, "forward");
+  if (!s.whole_tensors.empty()) s.device = s.whole_tensors[0].device();
+}
+
+BlockChain::~BlockChain() = default;
+BlockChain::BlockChain(BlockChain&&) noexcept = default;
+BlockChain& BlockChain::operator=(BlockChain&&) noexcept = default;
+
+int64_t BlockChain::num_blocks() const {
+  return static_cast<int64_t>(state_->blocks.size()) - 1;
+}
+
+const BlockInfo& BlockChain::block(int64_t index) const {
+  return state_->blocks.at(index).info;
+}
+
+const HeadInfo& BlockChain::head() const { return state_->head; }
+
+bool BlockChain::fused_head() const { return state_->fused_head; }
+
+torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
+                              int64_t end, BlockMode mode) const {
+  TORCH_CHECK(0 <= begin && begin <= end && end <= num_blocks() + 1, "blocks [",
+              begin, ", ", end, ") of ", num_blocks() + 1);
+  torch::Tensor out = begin == 0 ? x.to(state_->device) : x;
+  if (begin == 0 && out.dim() == 4)
+    out = out.contiguous(at::MemoryFormat::ChannelsLast);
+  for (int64_t i = begin; i < end; ++i) {
+    const Block& block = state_->blocks[i];
+    // With the tail of the backbone in the head block, a run of the head alone
+    // is a run with that tail frozen.
+    const bool frozen_tail = state_->fused_head && begin == num_blocks();
+    const bool training = mode == BlockMode::training && !frozen_tail;
+    if (i == begin && block.writes_input && out.is_same(x)) out = out.clone();
+    out = run_graph(training ? block.training : block.inference, out,
+                    block.tensors)
+              .at(0);
+  }
+  return out;
+}
+
+torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
+  torch::NoGradGuard no_grad;
+  return run(images, 0, num_blocks() + 1);
+}
+
+std::vector<BatchNormInput> BlockChain::batch_norm_inputs(
+    const torch::Tensor& images, double max_depth) const {
+  const State& s = *state_;
+  auto graph = s.lowered.graph->copy();
+  std::vector<BatchNormInput> out;
+  const double steps = static_cast<double>(
+      std::distance(graph->nodes().begin(), graph->nodes().end()));
+  graph->eraseOutput(0);
+  double step = 0;
+  for (Node* node : graph->nodes()) {
+    const double depth = step++ / steps;
+    if (!is_batch_norm(node) || depth > max_depth) continue;
+    const Value* mean = node->input(3);
+    const Value* variance = node->input(4);
+    const auto is_input = [&](const Value* v) {
+      return v->node() == graph->param_node();
+    };
+    if (!is_input(mean) || !is_input(variance)) continue;
+    const NamedTensor& running = s.lowered.tensors.at(mean->offset() - 1);
+    out.push_back(
+        {running.name.substr(0, running.name.rfind('.')), depth, running.tensor,
+         s.lowered.tensors.at(variance->offset() - 1).tensor, torch::Tensor()});
+    graph->registerOutput(node->input(0));
+  }
+  if (out.empty()) return out;
+  torch::NoGradGuard no_grad;
+  const auto inputs =
+      run_graph(Code(graph, "batch_norm_inputs"),
+                images.to(s.device).contiguous(at::MemoryFormat::ChannelsLast),
+                s.whole_tensors);
+  for (size_t i = 0; i < out.size(); ++i) out[i].input = inputs[i];
+  return out;
+}
+
+int64_t BlockChain::find_block(const std::string& name) const {
+  if (name == "all") return num_blocks();
+  if (name == "none") return 0;
+  if (!name.empty() && name.size() < 10 &&
+      name.find_first_not_of("0123456789") == std::string::npos) {
+    const int64_t index = std::stoll(name);
+    if (index <= num_blocks()) return index;
+  }
+  for (int64_t i = 0; i < num_blocks(); ++i) {
+    if (block(i).name == name) return i;
+    for (const NamedTensor& t : block(i).tensors)
+      if (t.name.rfind(name + ".", 0) == 0) return i;
+  }
+  fail(Fault::usage, "--freeze-until ", name, ": there is no such block; give ",
+       "all, none, auto, a number from 0 to ", num_blocks(),
+       ", or a name that `engraft inspect` lists, such as ", block(0).name);
+}
+
+void BlockChain::to(torch::Device device) {
+  state_->module.to(device);
+  state_->device = device;
+}
+
+torch::Device BlockChain::device() const { return state_->device; }
+
+}  // namespace engraft

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "engraft/model/classifier.h"
+
+namespace engraft {
+
+/// Brings a freshly loaded module into the form that Classifier promises, and
+/// fills the fields that say what was found. Edits the module's graphs, so it
+/// comes before the first run of any of its methods.
+/// Throws Error(Fault::model) for what cannot be used.
+void normalise_module(Classifier& classifier);
+
+}  // namespace engraft
