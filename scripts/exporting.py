@@ -6,6 +6,7 @@ records how its input is prepared and what its classes are called.
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 import warnings
@@ -145,17 +146,20 @@ def write(model, out, arch, source, spec, classes, form=None,
     """Writes OUT.pt and OUT.json, proves the file, says what was written."""
     out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
     module, form = to_torchscript(model, spec["crop"], form, train_mode)
-    module.save(str(out))
+    module.save(str(part))
+    proof = "mode baked: train"
+    if not train_mode:
+        difference, scale = largest_difference(part, model, spec["crop"])
+        proof = f"difference from the original {difference:.1e}"
+        if not difference <= 1e-4 * max(1.0, scale):
+            part.unlink()
+            raise SystemExit(f"{out}: {proof}, logits up to {scale:.3g}: the "
+                             "file does not compute what the model does")
     sidecar = {"arch": arch, "source": source, "classes": classes,
                "input": spec}
     out.with_suffix(".json").write_text(json.dumps(sidecar, indent=1) + "\n")
-    proof = "mode baked: train"
-    if not train_mode:
-        difference, scale = largest_difference(out, model, spec["crop"])
-        proof = f"difference from the original {difference:.1e}"
-        if not difference <= 1e-4 * max(1.0, scale):
-            raise SystemExit(f"{out}: {proof}, logits up to {scale:.3g}: the "
-                             "file does not compute what the model does")
-    print(f"{out}: {form} of {arch}, input {spec['crop']}, "
+    part.rename(out)
+    print(f"{os.path.relpath(out)}: {form} of {arch}, input {spec['crop']}, "
           f"{out.stat().st_size / 1e6:.1f} MB, {proof}")
