@@ -142,7 +142,7 @@ def largest_difference(path, model, crop):
 
 
 def write(model, out, arch, source, spec, classes, form=None,
-          train_mode=False):
+          train_mode=False, quiet=False):
     """Writes OUT.pt and OUT.json, proves the file, says what was written."""
     out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -161,5 +161,6 @@ def write(model, out, arch, source, spec, classes, form=None,
                "input": spec}
     out.with_suffix(".json").write_text(json.dumps(sidecar, indent=1) + "\n")
     part.rename(out)
-    print(f"{os.path.relpath(out)}: {form} of {arch}, input {spec['crop']}, "
-          f"{out.stat().st_size / 1e6:.1f} MB, {proof}")
+    if not quiet:
+        print(f"{os.path.relpath(out)}: {form} of {arch}, input "
+              f"{spec['crop']}, {out.stat().st_size / 1e6:.1f} MB, {proof}")
