@@ -1,10 +1,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
-#include <ATen/ops/_upsample_nearest_exact2d.h>
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
+#include <array>
 
 #include "engraft/data/image.h"
 
@@ -19,6 +19,17 @@ at::Tensor as_tensor(const cv::Mat& image) {
                        {row * image.rows, 1, row, 3}, at::kByte);
 }
 
+/// The pixel under the centre of each new one, as Pillow.
+void nearest_into(const cv::Mat& image, cv::Mat& out) {
+  for (int64_t y = 0; y < out.rows; ++y) {
+    const auto from_y = (2 * y + 1) * image.rows / (2 * out.rows);
+    const auto* from = image.ptr<cv::Vec3b>(static_cast<int>(from_y));
+    auto* to = out.ptr<cv::Vec3b>(static_cast<int>(y));
+    for (int64_t x = 0; x < out.cols; ++x)
+      to[x] = from[(2 * x + 1) * image.cols / (2 * out.cols)];
+  }
+}
+
 }  // namespace
 
 cv::Mat resize_image(const cv::Mat& image, int64_t height, int64_t width,
@@ -26,20 +37,20 @@ cv::Mat resize_image(const cv::Mat& image, int64_t height, int64_t width,
   TORCH_CHECK(image.type() == CV_8UC3, "resize_image takes CV_8UC3");
   if (image.rows == height && image.cols == width) return image;
   cv::Mat out(static_cast<int>(height), static_cast<int>(width), CV_8UC3);
-  const at::Tensor from = as_tensor(image);
+  if (filter == Interpolation::nearest) {
+    nearest_into(image, out);
+    return out;
+  }
+  // LibTorch would make a window contiguous itself, on all cores: waking them
+  // costs more than the resize.
+  const cv::Mat whole = image.isContinuous() ? image : image.clone();
+  const at::Tensor from = as_tensor(whole);
   at::Tensor to = as_tensor(out);
   const std::array<int64_t, 2> size{height, width};
-  switch (filter) {
-    case Interpolation::nearest:
-      at::_upsample_nearest_exact2d_out(to, from, size);
-      break;
-    case Interpolation::bilinear:
-      at::_upsample_bilinear2d_aa_out(to, from, size, /*align_corners=*/false);
-      break;
-    case Interpolation::bicubic:
-      at::_upsample_bicubic2d_aa_out(to, from, size, /*align_corners=*/false);
-      break;
-  }
+  if (filter == Interpolation::bilinear)
+    at::_upsample_bilinear2d_aa_out(to, from, size, /*align_corners=*/false);
+  else
+    at::_upsample_bicubic2d_aa_out(to, from, size, /*align_corners=*/false);
   TORCH_CHECK(to.data_ptr() == out.data, "the resize went elsewhere");
   return out;
 }
