@@ -12,11 +12,12 @@
 set(ENGRAFT_TORCH_OLDEST 2.6)
 set(ENGRAFT_TORCH_NEWEST 2.13)
 
-# The folder of TorchConfig.cmake below one of the given roots, or empty.
+# The folder of TorchConfig.cmake below one of the given roots, or empty. The
+# last suffix is for torch.utils.cmake_prefix_path, itself a share/cmake.
 function(_engraft_torch_config out)
   unset(dir)
   find_path(dir TorchConfig.cmake NO_CACHE ${ARGN}
-    PATH_SUFFIXES share/cmake/Torch lib/cmake/Torch cmake/Torch)
+    PATH_SUFFIXES share/cmake/Torch lib/cmake/Torch cmake/Torch Torch)
   if(NOT dir)
     set(dir "")
   endif()
@@ -66,11 +67,6 @@ if(NOT _torch_config)
   list(APPEND _prefixes ${_environment_prefixes})
   if(_prefixes)
     _engraft_torch_config(_torch_config PATHS ${_prefixes} NO_DEFAULT_PATH)
-    # torch.utils.cmake_prefix_path is itself a share/cmake folder.
-    if(NOT _torch_config)
-      find_path(_torch_config TorchConfig.cmake NO_CACHE NO_DEFAULT_PATH
-        PATHS ${_prefixes} PATH_SUFFIXES Torch)
-    endif()
     set(_torch_from "CMAKE_PREFIX_PATH")
   endif()
   if(NOT _torch_config AND Torch_DIR)
