@@ -216,7 +216,7 @@ struct PlanOptions {
 
 /// How the head and the live blocks are trained.
 struct OptimOptions {
-  OptimizerKind optimizer = OptimizerKind::sgd;
+  OptimizerKind optimizer = OptimizerKind::adam;
   double momentum = 0.9;
   double weight_decay = 1e-4;
   ScheduleKind schedule = ScheduleKind::cosine;

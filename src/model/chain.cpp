@@ -1,5 +1,6 @@
 #include "engraft/model/chain.h"
 
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <algorithm>
@@ -217,25 +218,25 @@ std::vector<BatchNormInput> BlockChain::batch_norm_inputs(
     const torch::Tensor& images, double max_depth) const {
   const State& s = *state_;
   auto graph = s.lowered.graph->copy();
-  std::vector<BatchNormInput> out;
-  const double steps = static_cast<double>(
-      std::distance(graph->nodes().begin(), graph->nodes().end()));
-  graph->eraseOutput(0);
-  double step = 0;
+  std::vector<Node*> norms;
   for (Node* node : graph->nodes()) {
-    const double depth = step++ / steps;
-    if (!is_batch_norm(node) || depth > max_depth) continue;
-    const Value* mean = node->input(3);
-    const Value* variance = node->input(4);
-    const auto is_input = [&](const Value* v) {
-      return v->node() == graph->param_node();
+    const auto is_input = [&](size_t i) {
+      return node->input(i)->node() == graph->param_node();
     };
-    if (!is_input(mean) || !is_input(variance)) continue;
-    const NamedTensor& running = s.lowered.tensors.at(mean->offset() - 1);
-    out.push_back(
-        {running.name.substr(0, running.name.rfind('.')), depth, running.tensor,
-         s.lowered.tensors.at(variance->offset() - 1).tensor, torch::Tensor()});
-    graph->registerOutput(node->input(0));
+    if (is_batch_norm(node) && is_input(3) && is_input(4))
+      norms.push_back(node);
+  }
+  std::vector<BatchNormInput> out;
+  graph->eraseOutput(0);
+  for (size_t i = 0; i < norms.size(); ++i) {
+    const double depth =
+        static_cast<double>(i) / static_cast<double>(norms.size());
+    if (depth > max_depth) break;
+    const auto& mean = s.lowered.tensors.at(norms[i]->input(3)->offset() - 1);
+    const auto& var = s.lowered.tensors.at(norms[i]->input(4)->offset() - 1);
+    out.push_back({mean.name.substr(0, mean.name.rfind('.')), depth,
+                   mean.tensor, var.tensor, torch::Tensor()});
+    graph->registerOutput(norms[i]->input(0));
   }
   if (out.empty()) return out;
   torch::NoGradGuard no_grad;

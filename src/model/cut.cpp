@@ -81,7 +81,7 @@ class Analysis {
 
   std::vector<int64_t> size_of(const Value* value) const {
     const auto found = small_.find(value);
-    if (found == small_.end()) return {};
+    if (found == small_.end() || found->second.empty()) return {};
     return {found->second.begin() + 1, found->second.end()};
   }
 

@@ -49,7 +49,7 @@ enum class BlockMode {
 /// A batch norm seen by one forward pass.
 struct BatchNormInput {
   std::string name;
-  double depth = 0;  ///< share of the chain's steps before it, [0, 1)
+  double depth = 0;  ///< share of the batch norms before it, [0, 1)
   torch::Tensor running_mean, running_var;  ///< float32 [C]
   torch::Tensor input;                      ///< what it normalises [N, C, ...]
 };

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ struct TrainResult {
   std::string frozen_checksum;
   int64_t frozen_tensors = 0;
   Report val;  ///< of the best model; classes, crops and one_crop as `eval`
-  std::string report_split;  ///< "val" or "test"
+  std::optional<Report> test;  ///< likewise, when DATA has a test part
   double seconds = 0;
   std::vector<std::string> notes;
 };

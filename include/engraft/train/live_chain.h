@@ -1,0 +1,61 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engraft/model/chain.h"
+#include "engraft/policy/plan.h"
+#include "engraft/train/optimizer.h"
+
+namespace engraft {
+
+/// A chain with its blocks [0, cut) frozen: which tensors move, which must
+/// not, and the best state of the moving ones so far.
+///
+/// Frozen means no gradient and BatchNorm on its running statistics. A tensor
+/// that a frozen block shares with a live one stays frozen.
+class LiveChain {
+ public:
+  /// Sets requires_grad on all tensors of the chain. The destructor puts the
+  /// flags back as they were.
+  LiveChain(BlockChain& chain, int64_t cut);
+  ~LiveChain();
+  LiveChain(const LiveChain&) = delete;
+  LiveChain& operator=(const LiveChain&) = delete;
+
+  /// Thaws blocks from `cut` on.
+  void set_cut(int64_t cut);
+  int64_t cut() const { return cut_; }
+
+  /// Logits for training: frozen blocks without autograd, live ones with.
+  torch::Tensor forward(const torch::Tensor& images) const;
+
+  /// One group a live block and two for the head, weights apart from biases
+  /// and norms, which take no weight decay.
+  std::vector<ParameterGroup> groups(const TransferPlan& plan,
+                                     const OptimOptions& options) const;
+
+  std::vector<torch::Tensor> live_parameters() const;
+
+  /// Copies of everything that training moves, running statistics included.
+  void remember();
+  /// Back to what was remembered last; nothing when nothing was.
+  void recall();
+
+  /// Hash over names and bits of the tensors that no stage moves, that is with
+  /// the cut of construction; and their number.
+  std::string frozen_checksum() const;
+  int64_t num_frozen() const;
+
+ private:
+  std::vector<NamedTensor> live_tensors() const;
+  std::vector<NamedTensor> frozen_tensors() const;
+  void mark();
+
+  BlockChain& chain_;
+  int64_t cut_, lowest_;
+  std::vector<std::pair<torch::Tensor, bool>> flags_;
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> remembered_;
+};
+
+}  // namespace engraft

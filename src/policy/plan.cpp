@@ -1,0 +1,237 @@
+#include "engraft/policy/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <sstream>
+
+namespace engraft {
+namespace {
+
+// A set is large from so many training pictures on, in all or a class.
+constexpr int64_t kLargeTotal = 10000;
+constexpr int64_t kLargePerClass = 1000;
+
+/// What follows from a quadrant of the 2x2 table.
+struct Quadrant {
+  SizeClass size;
+  SimilarityClass similarity;
+  double frozen;  ///< share of the blocks, from the input on
+  double backbone_lr;
+  AugmentStrength augment;
+  int64_t pictures;  ///< training pictures that the run should see, about
+  int64_t min_epochs, max_epochs;
+  const char* why_frozen;
+};
+
+constexpr Quadrant kQuadrants[] = {
+    {SizeClass::small, SimilarityClass::similar, 1.0, 0,
+     AugmentStrength::standard, 4000, 6, 20,
+     "few pictures would overfit the backbone, and its features were made for "
+     "pictures like these: train the head alone"},
+    {SizeClass::small, SimilarityClass::different, 2.0 / 3, 3e-4,
+     AugmentStrength::standard, 12000, 8, 20,
+     "the last features were made for other pictures, but there are too few "
+     "of these to train the early ones: train the last third"},
+    {SizeClass::large, SimilarityClass::similar, 2.0 / 3, 1e-4,
+     AugmentStrength::standard, 60000, 4, 12,
+     "there are enough pictures to adapt the last third without overfitting; "
+     "the earlier features fit already"},
+    {SizeClass::large, SimilarityClass::different, 1.0 / 4, 3e-4,
+     AugmentStrength::standard, 80000, 4, 10,
+     "there are enough pictures to retrain all but the first, general "
+     "features"},
+};
+
+const Quadrant& find_quadrant(SizeClass size, SimilarityClass similarity) {
+  for (const Quadrant& q : kQuadrants)
+    if (q.size == size && q.similarity == similarity) return q;
+  throw std::logic_error("a quadrant is missing");
+}
+
+template <typename... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+/// Collects decisions; an option that is set wins and is named.
+class Decisions {
+ public:
+  explicit Decisions(std::vector<Reason>& reasons) : reasons_(reasons) {}
+
+  template <typename T>
+  T decide(const char* name, const std::optional<T>& option, T own,
+           const std::string& because) {
+    const T value = option.value_or(own);
+    add(name, spell(value), option ? text("given: --", name) : because);
+    return value;
+  }
+  void add(const std::string& name, const std::string& value,
+           const std::string& because) {
+    reasons_.push_back({name, value, because});
+  }
+
+ private:
+  template <typename T>
+  static std::string spell(const T& value) {
+    if constexpr (std::is_enum_v<T>)
+      return std::string(name_of(value));
+    else
+      return text(value);
+  }
+  std::vector<Reason>& reasons_;
+};
+
+std::string why_size(int64_t total, int64_t classes) {
+  const int64_t each = total / std::max<int64_t>(classes, 1);
+  return text(total, " training pictures, ", each, " a class; large is from ",
+              kLargeTotal, " in all or ", kLargePerClass, " a class on");
+}
+
+std::string why_similarity(const Similarity& s) {
+  std::ostringstream out;
+  out.precision(2);
+  out << std::fixed;
+  const bool similar = s.verdict == SimilarityClass::similar;
+  if (s.method == "given") return "given: --similarity";
+  if (s.method == "batch_norm")
+    out << "early features vary by a mean factor of e^" << s.value
+        << " from the model's own pictures, " << (similar ? "at most" : "above")
+        << " e^" << s.border << " (" << s.images << " pictures)";
+  else
+    out << "the original head's mean confidence is " << s.value << ", "
+        << (similar ? "at least " : "below ") << s.border << " (" << s.images
+        << " pictures)";
+  return out.str();
+}
+
+void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
+                   int64_t override_until, const Quadrant& quadrant,
+                   TransferPlan& plan, Decisions& decisions) {
+  const int64_t own =
+      inputs.frozen_graph
+          ? inputs.num_blocks
+          : std::llround(quadrant.frozen *
+                         static_cast<double>(inputs.num_blocks));
+  plan.freeze_until = override_until >= 0 ? override_until : own;
+  std::string why = quadrant.why_frozen;
+  if (inputs.frozen_graph) why = "the graph is frozen: only its head is left";
+  if (override_until >= 0)
+    why = "given: --freeze-until " + options.freeze_until;
+  const int64_t live = inputs.num_blocks - plan.freeze_until;
+  int64_t live_parameters = 0, parameters = 0;
+  for (int64_t i = 0; i < static_cast<int64_t>(inputs.block_parameters.size());
+       ++i) {
+    parameters += inputs.block_parameters[i];
+    if (i >= plan.freeze_until) live_parameters += inputs.block_parameters[i];
+  }
+  const int64_t percent =
+      parameters ? std::llround(100.0 * live_parameters / parameters) : 0;
+  const std::string value =
+      live == 0 ? text("all ", inputs.num_blocks, " blocks")
+      : plan.freeze_until == 0
+          ? std::string("nothing")
+          : text("blocks 0-", plan.freeze_until - 1, " of ", inputs.num_blocks,
+                 " (", percent, " % of the backbone's weights are trained)");
+  decisions.add("frozen", value, why);
+}
+
+void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
+                  bool live, TransferPlan& plan, Decisions& decisions) {
+  plan.head_lr =
+      decisions.decide("lr", options.lr, 2e-3, "the head starts from nothing");
+  if (!live) return;
+  // Overrides may thaw what the quadrant would freeze.
+  const double own = quadrant.backbone_lr > 0 ? quadrant.backbone_lr : 1e-4;
+  plan.backbone_lr = decisions.decide(
+      "backbone-lr", options.backbone_lr, own,
+      text("pretrained weights need small steps: 1/",
+           std::llround(plan.head_lr / own), " of the head's"));
+  plan.block_decay = decisions.decide(
+      "block-decay", options.block_decay, 0.9,
+      "the nearer to the input, the more general the features");
+}
+
+void decide_epochs(const PlanOptions& options, const Quadrant& quadrant,
+                   int64_t total, bool live, TransferPlan& plan,
+                   Decisions& decisions) {
+  const int64_t own =
+      std::clamp<int64_t>(quadrant.pictures / std::max<int64_t>(total, 1),
+                          quadrant.min_epochs, quadrant.max_epochs);
+  plan.epochs = decisions.decide(
+      "epochs", options.epochs, own,
+      text("about ", quadrant.pictures, " views in all, but ",
+           quadrant.min_epochs, " to ", quadrant.max_epochs, " passes"));
+  if (!live) {
+    plan.head_epochs = plan.epochs;
+    return;
+  }
+  plan.head_epochs = decisions.decide(
+      "head-epochs", options.head_epochs,
+      std::min<int64_t>(plan.epochs - 1, std::max<int64_t>(1, plan.epochs / 5)),
+      "a random head would send noise into the pretrained blocks");
+  if (plan.head_epochs > plan.epochs)
+    fail(Fault::usage, "--head-epochs ", plan.head_epochs,
+         " is above --epochs ", plan.epochs);
+}
+
+}  // namespace
+
+TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
+                         const AugmentOptions& augment,
+                         int64_t freeze_override) {
+  TransferPlan plan;
+  Decisions decisions(plan.reasons);
+  const auto& counts = inputs.images_per_class;
+  const int64_t total =
+      std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const int64_t classes = static_cast<int64_t>(counts.size());
+  const bool large = total >= kLargeTotal ||
+                     total >= kLargePerClass * std::max<int64_t>(classes, 1);
+  plan.size = decisions.decide("size", options.size,
+                               large ? SizeClass::large : SizeClass::small,
+                               why_size(total, classes));
+  plan.similarity = inputs.similarity;
+  if (options.similarity) {
+    plan.similarity.verdict = *options.similarity;
+    plan.similarity.method = "given";
+  }
+  decisions.add("similarity", std::string(name_of(plan.similarity.verdict)),
+                why_similarity(plan.similarity));
+  const Quadrant& quadrant = find_quadrant(plan.size, plan.similarity.verdict);
+  decide_blocks(inputs, options, freeze_override, quadrant, plan, decisions);
+  const bool live = plan.freeze_until < inputs.num_blocks;
+  decide_rates(options, quadrant, live, plan, decisions);
+  decide_epochs(options, quadrant, total, live, plan, decisions);
+  plan.batch_size = decisions.decide<int64_t>(
+      "batch-size", options.batch_size, total < 1000 ? 16 : 32,
+      total < 1000 ? "enough steps in few pictures" : "the usual");
+  const AugmentStrength strength = decisions.decide(
+      "augment", augment.augment, quadrant.augment,
+      "random crops, mirror images and colours stand for pictures that are "
+      "not there");
+  plan.augment = augment_settings(strength, augment);
+  return plan;
+}
+
+Json to_json(const TransferPlan& plan) {
+  Json reasons = Json::array();
+  for (const Reason& r : plan.reasons)
+    reasons.push_back(
+        {{"decision", r.decision}, {"value", r.value}, {"because", r.because}});
+  return {{"size", std::string(name_of(plan.size))},
+          {"similarity", to_json(plan.similarity)},
+          {"freeze_until", plan.freeze_until},
+          {"head_epochs", plan.head_epochs},
+          {"epochs", plan.epochs},
+          {"batch_size", plan.batch_size},
+          {"head_lr", plan.head_lr},
+          {"backbone_lr", plan.backbone_lr},
+          {"block_decay", plan.block_decay},
+          {"augment", to_json(plan.augment)},
+          {"reasons", reasons}};
+}
+
+}  // namespace engraft

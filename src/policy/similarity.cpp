@@ -1,0 +1,125 @@
+#include "engraft/policy/similarity.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <map>
+
+#include "engraft/data/loader.h"
+
+namespace engraft {
+namespace {
+
+// Measured with MobileNetV2 and EfficientNet-Lite0: sets of natural
+// photographs gave 0.23 to 0.42, cartoons 0.47, every other kind 0.83 to 1.49.
+constexpr double kBatchNormBorder = 0.65;
+// Mean largest probability of the original head: 0.77 against 0.29 there.
+constexpr double kConfidenceBorder = 0.5;
+// The early layers say what kind of picture it is; the late ones what is on
+// it, which the fine-tuning is there to learn.
+constexpr double kDepth = 1.0 / 3;
+// Variances below this are of channels that never fire.
+constexpr double kEpsilon = 1e-5;
+constexpr int64_t kBatch = 8;
+
+/// Up to max_images of `samples`, evenly over the classes, each class in the
+/// order of its pictures' content, so that paths do not matter.
+std::vector<Sample> evenly(const std::vector<Sample>& samples,
+                           int64_t num_classes, int64_t max_images) {
+  std::vector<std::vector<Sample>> classes(num_classes);
+  for (const Sample& s : samples) classes.at(s.label).push_back(s);
+  for (auto& c : classes)
+    std::sort(c.begin(), c.end(), [](const Sample& a, const Sample& b) {
+      return a.content < b.content;
+    });
+  std::vector<Sample> out;
+  for (size_t round = 0; static_cast<int64_t>(out.size()) < max_images;
+       ++round) {
+    bool any = false;
+    for (const auto& c : classes) {
+      if (round >= c.size() || static_cast<int64_t>(out.size()) >= max_images)
+        continue;
+      out.push_back(c[round]);
+      any = true;
+    }
+    if (!any) break;
+  }
+  return out;
+}
+
+/// Per-channel sums of what a batch norm sees.
+struct Moments {
+  torch::Tensor sum, squares, running_var;
+  double count = 0;
+
+  void add(const BatchNormInput& seen) {
+    const auto x = seen.input.to(torch::kDouble);
+    std::vector<int64_t> others;
+    for (int64_t d = 0; d < x.dim(); ++d)
+      if (d != 1) others.push_back(d);
+    const auto s = x.sum(others), q = x.square().sum(others);
+    sum = sum.defined() ? sum + s : s;
+    squares = squares.defined() ? squares + q : q;
+    running_var = seen.running_var.to(torch::kDouble);
+    count += static_cast<double>(x.numel() / x.size(1));
+  }
+
+  /// |log(variance / running variance)| of each channel.
+  torch::Tensor distances() const {
+    const auto mean = sum / count;
+    const auto variance = (squares / count - mean.square()).clamp_min(0);
+    return ((variance + kEpsilon) / (running_var + kEpsilon)).log().abs();
+  }
+};
+
+}  // namespace
+
+Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
+                              const ImageFolder& folder, int64_t threads,
+                              int64_t max_images) {
+  const auto samples = evenly(folder.train, folder.num_classes(), max_images);
+  LoaderOptions options;
+  options.input = input;
+  options.batch_size = kBatch;
+  options.threads = threads;
+  Loader loader(samples, options);
+  loader.start_epoch(0);
+  std::map<std::string, Moments> moments;
+  double confidence = 0;
+  while (const auto batch = loader.next()) {
+    const auto seen = chain.batch_norm_inputs(batch->images, kDepth);
+    for (const BatchNormInput& bn : seen) moments[bn.name].add(bn);
+    if (seen.empty())
+      confidence += std::get<0>(chain.logits(batch->images).softmax(1).max(1))
+                        .sum()
+                        .item<double>();
+  }
+  Similarity out;
+  out.images = static_cast<int64_t>(samples.size());
+  if (moments.empty()) {
+    out.method = "confidence";
+    out.confidence = out.value = confidence / std::max<int64_t>(out.images, 1);
+    out.border = kConfidenceBorder;
+    out.verdict = out.value >= out.border ? SimilarityClass::similar
+                                          : SimilarityClass::different;
+    return out;
+  }
+  std::vector<torch::Tensor> all;
+  for (const auto& [name, m] : moments) all.push_back(m.distances().cpu());
+  out.method = "batch_norm";
+  out.value = torch::cat(all).mean().item<double>();
+  out.border = kBatchNormBorder;
+  out.verdict = out.value <= out.border ? SimilarityClass::similar
+                                        : SimilarityClass::different;
+  return out;
+}
+
+Json to_json(const Similarity& s) {
+  return {{"verdict", std::string(name_of(s.verdict))},
+          {"method", s.method},
+          {"value", s.value},
+          {"border", s.border},
+          {"images", s.images}};
+}
+
+}  // namespace engraft

@@ -1,0 +1,145 @@
+#include "engraft/train/live_chain.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "data/content_hash.h"
+
+namespace engraft {
+namespace {
+
+std::unordered_set<const void*> tensors_before(const BlockChain& chain,
+                                               int64_t cut) {
+  std::unordered_set<const void*> out;
+  for (int64_t i = 0; i < cut; ++i)
+    for (const NamedTensor& t : chain.block(i).tensors)
+      out.insert(t.tensor.unsafeGetTensorImpl());
+  return out;
+}
+
+/// Tensors of blocks [begin, end), each once, without those in `except`.
+std::vector<NamedTensor> tensors_in(const BlockChain& chain, int64_t begin,
+                                    int64_t end,
+                                    std::unordered_set<const void*> except) {
+  std::vector<NamedTensor> out;
+  for (int64_t i = begin; i < end; ++i)
+    for (const NamedTensor& t : chain.block(i).tensors)
+      if (except.insert(t.tensor.unsafeGetTensorImpl()).second)
+        out.push_back(t);
+  return out;
+}
+
+}  // namespace
+
+LiveChain::LiveChain(BlockChain& chain, int64_t cut)
+    : chain_(chain), cut_(cut), lowest_(cut) {
+  for (const NamedTensor& t : tensors_in(chain, 0, chain.num_blocks() + 1, {}))
+    flags_.emplace_back(t.tensor, t.tensor.requires_grad());
+  mark();
+}
+
+LiveChain::~LiveChain() {
+  for (auto& [tensor, flag] : flags_) {
+    tensor.mutable_grad().reset();
+    tensor.set_requires_grad(flag);
+  }
+}
+
+void LiveChain::set_cut(int64_t cut) {
+  cut_ = cut;
+  mark();
+}
+
+void LiveChain::mark() {
+  for (auto& [tensor, flag] : flags_) tensor.set_requires_grad(false);
+  for (NamedTensor& t : live_tensors())
+    if (!t.is_buffer && t.tensor.is_floating_point())
+      t.tensor.set_requires_grad(true);
+}
+
+std::vector<NamedTensor> LiveChain::live_tensors() const {
+  return tensors_in(chain_, cut_, chain_.num_blocks() + 1,
+                    tensors_before(chain_, cut_));
+}
+
+std::vector<NamedTensor> LiveChain::frozen_tensors() const {
+  return tensors_in(chain_, 0, lowest_, {});
+}
+
+std::vector<torch::Tensor> LiveChain::live_parameters() const {
+  std::vector<torch::Tensor> out;
+  for (const NamedTensor& t : live_tensors())
+    if (t.tensor.requires_grad()) out.push_back(t.tensor);
+  return out;
+}
+
+torch::Tensor LiveChain::forward(const torch::Tensor& images) const {
+  torch::Tensor features = images;
+  {
+    torch::NoGradGuard no_grad;
+    features = chain_.run(images, 0, cut_, BlockMode::inference);
+  }
+  return chain_.run(features, cut_, chain_.num_blocks() + 1,
+                    BlockMode::training);
+}
+
+std::vector<ParameterGroup> LiveChain::groups(
+    const TransferPlan& plan, const OptimOptions& options) const {
+  std::vector<ParameterGroup> out;
+  auto seen = tensors_before(chain_, cut_);
+  const int64_t head = chain_.num_blocks();
+  for (int64_t i = cut_; i <= head; ++i) {
+    const double lr =
+        i == head
+            ? plan.head_lr
+            : plan.backbone_lr *
+                  std::pow(plan.block_decay, static_cast<double>(head - 1 - i));
+    ParameterGroup weights{{}, lr, options.weight_decay};
+    ParameterGroup others{{}, lr, 0};
+    for (const NamedTensor& t : tensors_in(chain_, i, i + 1, seen)) {
+      seen.insert(t.tensor.unsafeGetTensorImpl());
+      if (!t.tensor.requires_grad()) continue;
+      (t.tensor.dim() > 1 ? weights : others).tensors.push_back(t.tensor);
+    }
+    for (auto* group : {&weights, &others})
+      if (!group->tensors.empty()) out.push_back(*group);
+  }
+  return out;
+}
+
+void LiveChain::remember() {
+  // Of all that any stage moves: a later stage may be undone altogether.
+  remembered_.clear();
+  for (const NamedTensor& t :
+       tensors_in(chain_, lowest_, chain_.num_blocks() + 1,
+                  tensors_before(chain_, lowest_)))
+    remembered_.emplace_back(t.tensor, t.tensor.detach().clone());
+}
+
+void LiveChain::recall() {
+  torch::NoGradGuard no_grad;
+  for (auto& [tensor, copy] : remembered_) tensor.copy_(copy);
+}
+
+std::string LiveChain::frozen_checksum() const {
+  std::string all;
+  for (const NamedTensor& t : frozen_tensors()) {
+    const auto bytes = t.tensor.detach().cpu().contiguous();
+    all += t.name + ":" +
+           content_hash(
+               std::string_view(static_cast<const char*>(bytes.data_ptr()),
+                                bytes.nbytes()))
+               .hex() +
+           "\n";
+  }
+  return content_hash(all).hex();
+}
+
+int64_t LiveChain::num_frozen() const {
+  return static_cast<int64_t>(frozen_tensors().size());
+}
+
+}  // namespace engraft

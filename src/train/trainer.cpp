@@ -1,0 +1,248 @@
+#include "engraft/train/trainer.h"
+
+#include <torch/version.h>
+
+#include <chrono>
+
+#include "engraft/data/preview.h"
+#include "engraft/model/surgery.h"
+#include "engraft/train/fit.h"
+
+namespace engraft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
+                       bool frozen_graph) {
+  PlanInputs inputs;
+  inputs.images_per_class = folder.counts(folder.train);
+  inputs.num_blocks = chain.num_blocks();
+  inputs.frozen_graph = frozen_graph;
+  for (int64_t i = 0; i < chain.num_blocks(); ++i)
+    inputs.block_parameters.push_back(chain.block(i).num_parameters);
+  return inputs;
+}
+
+void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
+                         int64_t freeze_override) {
+  if (!classifier.frozen_graph || freeze_override == blocks) return;
+  fail(Fault::model, classifier.path,
+       ": a frozen graph: its weights are constants with BatchNorm folded in, "
+       "so its backbone cannot be trained. Export the model without "
+       "torch.jit.freeze, or train the head alone with --freeze-until all");
+}
+
+Json epoch_json(const EpochResult& e) {
+  return {{"epoch", e.epoch},           {"stage", e.stage},
+          {"train_loss", e.train_loss}, {"train_accuracy", e.train_accuracy},
+          {"val_loss", e.val_loss},     {"val_accuracy", e.val_accuracy},
+          {"head_lr", e.head_lr},       {"backbone_lr", e.backbone_lr}};
+}
+
+/// engraft.json. Free of times, so that a run repeated gives the same file.
+Json make_record(const TrainResult& r, const TrainOptions& options,
+                 const HeadInfo& head, double temperature) {
+  Json epochs = Json::array();
+  for (const EpochResult& e : r.epochs) epochs.push_back(epoch_json(e));
+  Json report = to_json(r.val);
+  report.erase("seconds");
+  report["one_crop"].erase("seconds");
+  return {{"format", 1},
+          {"tool", std::string("engraft ") + ENGRAFT_VERSION},
+          {"libtorch", TORCH_VERSION},
+          {"classes", r.folder.classes},
+          {"input", to_json(r.classifier.input)},
+          {"head", {{"weight", head.weight}, {"bias", head.bias}}},
+          {"source_model", r.model},
+          {"plan", to_json(r.plan)},
+          {"options", to_json(options)},
+          {"dataset",
+           {{"fingerprint", r.folder.fingerprint},
+            {"train", r.folder.train.size()},
+            {"val", r.folder.val.size()},
+            {"test", r.folder.test.size()}}},
+          {"epochs", epochs},
+          {"best_epoch", r.best_epoch},
+          {"interrupted", r.interrupted},
+          {"diverged", r.diverged},
+          {"frozen",
+           {{"tensors", r.frozen_tensors}, {"checksum", r.frozen_checksum}}},
+          {"val", report},
+          {"temperature", temperature}};
+}
+
+Report test_model(const TrainResult& r, const BlockChain& chain,
+                  const TrainOptions& options,
+                  const std::vector<Sample>& samples, const std::string& split,
+                  const TrainCallbacks& callbacks) {
+  EvaluatorOptions evaluator;
+  evaluator.view = options.view;
+  evaluator.threads = options.base.run.threads;
+  const auto start = Clock::now();
+  const auto progress = [&](int64_t done, int64_t all) {
+    if (!callbacks.progress) return;
+    const double spent =
+        std::chrono::duration<double>(Clock::now() - start).count();
+    TrainProgress p;
+    p.phase = "test";
+    p.images = done;
+    p.images_in_epoch = all;
+    p.images_per_second = static_cast<double>(done) / spent;
+    p.eta_seconds = static_cast<double>(all - done) / p.images_per_second;
+    callbacks.progress(p);
+  };
+  Report report;
+  report.model = options.out;
+  report.data = options.base.data;
+  report.split = split;
+  report.classes = r.folder.classes;
+  std::tie(report.main, report.one_crop) =
+      evaluate(chain, r.classifier.input, samples, evaluator, {}, progress);
+  return report;
+}
+
+void check_trainable(const ImageFolder& folder) {
+  if (folder.train.empty())
+    fail(Fault::data, folder.root, ": no training pictures");
+  if (folder.num_classes() < 2)
+    fail(Fault::data, folder.root, ": has one class ('",
+         folder.classes.empty() ? "" : folder.classes[0],
+         "'); telling classes apart takes two: add a folder");
+}
+
+void take_over(TrainResult& result, FitResult&& fitted) {
+  result.epochs = std::move(fitted.epochs);
+  result.best_epoch = fitted.best_epoch;
+  result.interrupted = fitted.interrupted;
+  result.early_stopped = fitted.early_stopped;
+  result.diverged = std::move(fitted.diverged);
+  if (result.best_epoch == 0 && !result.diverged.empty())
+    fail(Fault::model, result.model, ": training diverged: ", result.diverged,
+         ". Nothing was written");
+}
+
+}  // namespace
+
+PlanResult make_plan(const PlanCommandOptions& options,
+                     const TrainCallbacks& callbacks) {
+  options.validate();
+  const torch::Device device = resolve_device(options.run.device);
+  PlanResult out;
+  out.model = options.model.empty() ? default_model_path() : options.model;
+  out.classifier = load_classifier(out.model, options.input);
+  out.folder = scan_image_folder(options.data, options.data_options,
+                                 options.run.threads);
+  check_trainable(out.folder);
+  BlockChain chain(out.classifier);
+  const int64_t freeze_override =
+      options.plan.freeze_until == "auto"
+          ? -1
+          : chain.find_block(options.plan.freeze_until);
+  refuse_frozen_graph(out.classifier, chain.num_blocks(), freeze_override);
+  PlanInputs inputs =
+      plan_inputs(chain, out.folder, out.classifier.frozen_graph);
+  if (!options.plan.similarity) {
+    if (callbacks.progress) {
+      TrainProgress p;
+      p.phase = "similarity";
+      callbacks.progress(p);
+    }
+    chain.to(device);
+    inputs.similarity = measure_similarity(chain, out.classifier.input,
+                                           out.folder, options.run.threads);
+    chain.to(torch::kCPU);
+  }
+  out.plan =
+      choose_plan(inputs, options.plan, options.augment, freeze_override);
+  return out;
+}
+
+TrainResult train(const TrainOptions& options,
+                  const TrainCallbacks& callbacks) {
+  const auto start = Clock::now();
+  options.validate();
+  check_writable(options.out);
+  if (!options.preview.empty()) check_writable(options.preview);
+  torch::manual_seed(options.base.run.seed);
+  PlanResult planned = make_plan(options.base, callbacks);
+  if (callbacks.planned)
+    callbacks.planned(planned.plan, planned.folder, planned.classifier);
+  TrainResult result;
+  result.model = planned.model;
+  result.out = options.out;
+  result.classifier = std::move(planned.classifier);
+  result.folder = std::move(planned.folder);
+  result.plan = std::move(planned.plan);
+  result.notes = result.classifier.notes;
+  if (!options.preview.empty())
+    write_preview(options.preview, result.folder, result.plan.augment,
+                  result.classifier.input, options.base.run.seed);
+
+  replace_head(result.classifier, result.folder.num_classes(),
+               static_cast<uint64_t>(options.base.run.seed));
+  BlockChain chain(result.classifier);
+  chain.to(resolve_device(options.base.run.device));
+  double temperature = 1;
+  {
+    LiveChain live(chain, result.plan.freeze_until);
+    result.frozen_tensors = live.num_frozen();
+    result.frozen_checksum = live.frozen_checksum();
+    FitResult fitted =
+        fit(live, chain, result.folder, result.classifier.input, result.plan,
+            options.optim, options.base.run, callbacks);
+    TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
+                "a frozen tensor changed during training");
+    temperature = fit_temperature(fitted.val_logits, fitted.val_labels);
+    take_over(result, std::move(fitted));
+  }
+  if (result.best_epoch > 0) {
+    result.val =
+        test_model(result, chain, options, result.folder.val, "val", callbacks);
+    if (!result.folder.test.empty())
+      result.test = test_model(result, chain, options, result.folder.test,
+                               "test", callbacks);
+    chain.to(torch::kCPU);
+    result.classifier.classes = result.folder.classes;
+    result.classifier.record =
+        make_record(result, options, chain.head(), temperature);
+    save_classifier(result.classifier, options.out);
+  }
+  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return result;
+}
+
+Json to_json(const TrainResult& r) {
+  Json epochs = Json::array();
+  for (const EpochResult& e : r.epochs) {
+    Json row = epoch_json(e);
+    row["images_per_second"] = e.images_per_second;
+    row["seconds"] = e.seconds;
+    row["seconds_waiting"] = e.seconds_waiting;
+    epochs.push_back(row);
+  }
+  return {{"model", r.model},
+          {"out", r.out},
+          {"data", to_json(r.folder)},
+          {"plan", to_json(r.plan)},
+          {"epochs", epochs},
+          {"best_epoch", r.best_epoch},
+          {"interrupted", r.interrupted},
+          {"early_stopped", r.early_stopped},
+          {"diverged", r.diverged},
+          {"frozen",
+           {{"tensors", r.frozen_tensors}, {"checksum", r.frozen_checksum}}},
+          {"val", to_json(r.val)},
+          {"test", r.test ? to_json(*r.test) : Json()},
+          {"notes", r.notes},
+          {"seconds", r.seconds}};
+}
+
+Json to_json(const PlanResult& r) {
+  return {{"model", r.model},
+          {"data", to_json(r.folder)},
+          {"plan", to_json(r.plan)},
+          {"notes", r.classifier.notes}};
+}
+
+}  // namespace engraft
