@@ -4,6 +4,18 @@
 
 namespace engraft {
 
+namespace {
+
+void require(const std::string& value, const char* name, const char* what) {
+  if (value.empty()) fail(Fault::usage, name, " is missing: ", what);
+}
+
+constexpr const char* kDataMeaning =
+    "a folder of images with one folder a class, or a CSV file "
+    "path,label[,split]";
+
+}  // namespace
+
 Json read_json_object(const std::string& path) {
   std::ifstream in(path);
   if (!in)
@@ -32,6 +44,7 @@ void ViewOptions::validate() const {
 }
 
 void PlanCommandOptions::validate() const {
+  require(data, "DATA", kDataMeaning);
   check_ranges(*this);
   input.validate();
   if (plan.epochs && plan.head_epochs && *plan.head_epochs > *plan.epochs)
@@ -43,20 +56,31 @@ void TrainOptions::validate() const {
   check_ranges(*this);
   base.validate();
   view.validate();
-  if (out.empty())
-    fail(Fault::usage, "--out is missing: name the file to write the ",
-         "fine-tuned model to, as in --out pets.pt");
+  require(out, "--out", "the file to write the fine-tuned model to");
 }
 
 void EvalOptions::validate() const {
+  require(model, "MODEL", "a TorchScript file");
+  require(data, "DATA", kDataMeaning);
+  check_ranges(*this);
+  view.validate();
+  input.validate();
+  for (const char* known : {"auto", "train", "val", "test", "all"})
+    if (split == known) return;
+  fail(Fault::usage, "--split: '", split,
+       "' is not one of auto, train, val, test, all");
+}
+
+void PredictOptions::validate() const {
+  require(model, "MODEL", "a TorchScript file");
   check_ranges(*this);
   view.validate();
   input.validate();
 }
 
-void PredictOptions::validate() const {
+void InspectOptions::validate() const {
+  require(path, "MODEL or DATA", "a TorchScript file, or images to look at");
   check_ranges(*this);
-  view.validate();
   input.validate();
 }
 
