@@ -1,0 +1,85 @@
+#include <torch/torch.h>
+
+#include <cmath>
+#include <filesystem>
+#include <tuple>
+
+#include "engraft/eval/evaluator.h"
+#include "eval/class_names.h"
+#include "eval/tested_model.h"
+
+namespace engraft {
+namespace {
+
+struct Selection {
+  std::string split;
+  std::vector<Sample> samples;
+};
+
+Selection select(const ImageFolder& folder, const std::string& wanted) {
+  Selection out{wanted, {}};
+  if (wanted == "auto")
+    out.split = !folder.has_own_split  ? "all"
+                : !folder.test.empty() ? "test"
+                : !folder.val.empty()  ? "val"
+                                       : "all";
+  const std::pair<const char*, const std::vector<Sample>*> parts[] = {
+      {"train", &folder.train}, {"val", &folder.val}, {"test", &folder.test}};
+  for (const auto& [name, samples] : parts)
+    if (out.split == name || out.split == "all")
+      out.samples.insert(out.samples.end(), samples->begin(), samples->end());
+  if (out.samples.empty())
+    fail(Fault::data, folder.root, ": no picture is in its ", out.split,
+         " part; --split all takes every picture");
+  return out;
+}
+
+std::vector<int64_t> outputs_of(const ImageFolder& folder,
+                                const TestedModel& model) {
+  const auto& classes = model.classifier.classes;
+  const int64_t outputs = model.chain.head().classes;
+  const auto sidecar =
+      std::filesystem::path(model.classifier.path).replace_extension(".json");
+  if (classes.empty())
+    fail(Fault::model, model.classifier.path, ": has ", outputs,
+         " outputs but no names for them: list these in their order under ",
+         "\"classes\" in ", sidecar.string());
+  return match_classes(folder.root, folder.classes, classes);
+}
+
+void say_what_is_left_out(const ImageFolder& folder, const EvalNote& note) {
+  if (!note) return;
+  for (const auto& file : folder.left_out)
+    note(file.path + ": left out, " + file.reason);
+  for (const auto& file : folder.unreadable)
+    note(file.path + ": skipped, " + file.reason);
+}
+
+}  // namespace
+
+Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
+                      const EvalNote& note) {
+  options.validate();
+  const TestedModel model =
+      load_tested_model(options.model, options.input, options.run.device, note);
+  const ImageFolder folder = scan_image_folder(
+      options.data, options.data_options, options.run.threads);
+  say_what_is_left_out(folder, note);
+  const auto outputs = outputs_of(folder, model);
+  Selection selection = select(folder, options.split);
+  for (auto& sample : selection.samples) sample.label = outputs[sample.label];
+
+  Report report{options.model, options.data, selection.split, {}, {}, {}};
+  for (const int64_t output : outputs)
+    report.classes.push_back(model.classifier.classes[output]);
+  std::tie(report.main, report.one_crop) =
+      evaluate(model.chain, model.classifier.input, selection.samples,
+               {options.view, options.batch_size, options.run.threads}, outputs,
+               progress);
+  if (std::isnan(report.main.metrics.loss))
+    fail(Fault::model, options.model, ": its output is not a number for some ",
+         "picture: its weights are broken, or its input is not as recorded");
+  return report;
+}
+
+}  // namespace engraft
