@@ -1,0 +1,85 @@
+#include <torch/version.h>
+
+#include <iostream>
+
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "engraft/error.h"
+#include "engraft/nearest.h"
+
+namespace engraft::cli {
+namespace {
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* option : command.get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* command : app.get_subcommands({}))
+    names.push_back(command->get_name());
+  return names;
+}
+
+/// What CLI11 could not place, in our words.
+[[noreturn]] void refuse_extras(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App& command = chosen.empty() ? app : *chosen[0];
+  const auto extras = app.remaining(true);
+  for (const auto& extra : extras)
+    if (extra.size() > 1 && extra[0] == '-') {
+      const std::string name = extra.substr(0, extra.find('='));
+      fail(Fault::usage, "unknown option '", name, "'",
+           did_you_mean(name, option_names(command)));
+    }
+  const std::string first = extras.empty() ? "" : extras[0];
+  if (chosen.empty())
+    fail(Fault::usage, "unknown command '", first, "'",
+         did_you_mean(first, command_names(app)));
+  fail(Fault::usage, "'", first, "' is one argument too many; see engraft ",
+       command.get_name(), " --help");
+}
+
+void set_up(CLI::App& app, int& exit_code) {
+  app.formatter_fn(help_text);
+  app.set_help_flag("-h,--help", "this text, or that of a command")
+      ->option_text("-h, --help");
+  app.set_version_flag(
+      "--version",
+      std::string("engraft " ENGRAFT_VERSION ", LibTorch " TORCH_VERSION),
+      "versions of engraft and LibTorch");
+  app.require_subcommand(0, 1);
+  for (auto* add : {add_train, add_plan, add_eval, add_predict, add_inspect})
+    add(app, exit_code);
+  app.footer(
+      "  engraft train pets --out pets.pt && engraft predict pets.pt "
+      "photo.jpg");
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  int exit_code = 0;
+  CLI::App app{"Fine-tunes TorchScript image classifiers on your pictures."};
+  app.name("engraft");
+  set_up(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& wish) {  // --help, --version
+    return app.exit(wish);
+  } catch (const CLI::ExtrasError&) {
+    refuse_extras(app);
+  } catch (const CLI::ParseError& error) {
+    fail(Fault::usage, error.what());
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << app.help();
+    return static_cast<int>(Fault::usage);
+  }
+  return exit_code;
+}
+
+}  // namespace engraft::cli

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engraft/train/trainer.h"
+
+namespace engraft::cli {
+
+std::string epoch_header();
+/// One line a finished epoch, under epoch_header; '*' marks the best so far.
+std::string epoch_line(const EpochResult& epoch);
+/// Header and all lines.
+std::string epoch_table(const std::vector<EpochResult>& epochs);
+/// A paragraph on the gap between training and validation when it is large,
+/// else "".
+std::string gap_text(const EpochResult& best);
+
+}  // namespace engraft::cli

@@ -1,0 +1,92 @@
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "cli/bind.h"
+#include "cli/commands.h"
+#include "cli/data_text.h"
+#include "cli/epoch_text.h"
+#include "cli/failure.h"
+#include "cli/interrupt.h"
+#include "cli/plan_text.h"
+#include "cli/progress.h"
+#include "cli/report_text.h"
+#include "cli/text.h"
+#include "cli/training_progress.h"
+#include "engraft/train/trainer.h"
+
+namespace engraft::cli {
+namespace {
+
+std::string frozen_text(const TrainResult& result) {
+  if (result.frozen_tensors == 0)
+    return paragraph("frozen", "nothing: every block was trained");
+  return paragraph("frozen", counted(result.frozen_tensors, "tensor") +
+                                 " unchanged, checksum " +
+                                 result.frozen_checksum + " before and after");
+}
+
+std::string best_text(const TrainResult& result) {
+  if (result.best_epoch == 0) return "";
+  const EpochResult& best = result.epochs.at(result.best_epoch - 1);
+  std::string how = result.interrupted         ? " (stopped by you)"
+                    : !result.diverged.empty() ? " (" + result.diverged + ")"
+                    : result.early_stopped
+                        ? " (stopped early: no better epoch came)"
+                        : "";
+  return paragraph("best", "epoch " + std::to_string(result.best_epoch) +
+                               " of " + std::to_string(result.epochs.size()) +
+                               how + ": validation accuracy " +
+                               percent(best.val_accuracy) + ", loss " +
+                               fixed(best.val_loss, 3) + " (centre crop)") +
+         gap_text(best);
+}
+
+std::string saved_text(const TrainResult& result) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(result.out, error);
+  const std::string size =
+      error ? "" : " (" + fixed(static_cast<double>(bytes) / 1e6, 1) + " MB)";
+  return paragraph("saved", result.out + size + ", in " +
+                                duration(result.seconds) + " in all") +
+         "use it    engraft predict " + result.out + " photo.jpg\n";
+}
+
+void print(const TrainResult& result, bool json) {
+  for (const auto& text : result.notes) note(text);
+  if (json) return print_json(std::cout, to_json(result));
+  if (!outputs_are_one()) std::cout << epoch_table(result.epochs);
+  std::cout << best_text(result);
+  if (result.val.main.metrics.images > 0) std::cout << report_text(result.val);
+  std::cout << frozen_text(result) << saved_text(result);
+}
+
+int train_command(const TrainOptions& options, bool json) {
+  options.validate();
+  const InterruptScope interrupts;
+  TrainingProgress progress;
+  const TrainResult result = train(options, progress.callbacks());
+  progress.clear();
+  print(result, json);
+  return result.interrupted ? kInterrupted : 0;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<TrainOptions>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand(
+      "train", "Fine-tunes a pretrained model on a folder of images.");
+  command->add_option("DATA", options->base.data,
+                      "images: DATA/<class>/..., DATA/train and DATA/val with "
+                      "such folders in them, or a CSV file path,label[,split]");
+  bind(*command, *options);
+  add_json_flag(*command, *json);
+  command->footer("  engraft train pets --out pets.pt");
+  command->callback([options, json, &exit_code] {
+    exit_code = train_command(*options, *json);
+  });
+}
+
+}  // namespace engraft::cli
