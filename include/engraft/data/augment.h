@@ -23,6 +23,7 @@ struct AugmentSettings {
 };
 
 /// The strength's row of the table, with the options that were set over it.
+/// `none` is the evaluation's centre crop, not mirrored either.
 AugmentSettings augment_settings(AugmentStrength strength,
                                  const AugmentOptions& options);
 
@@ -41,14 +42,16 @@ class ImageRandom {
   uint64_t key_, counter_ = 0;
 };
 
-/// Shorter side that a decoded picture needs so that the smallest random crop
-/// still has the input's resolution; for decode_image's min_side.
+/// Shorter side that a decoded picture needs so that random crops of middling
+/// area still have the input's resolution; for decode_image's min_side. 0,
+/// which is exact, when crops are not random.
 int64_t needed_side(const AugmentSettings& settings, const InputSpec& spec);
 
 /// One random view, uint8 RGB spec.crop x spec.crop:
 /// rotation, random resized crop (Szegedy et al. 2015), mirror, colour jitter
 /// in random order, PCA colour offset (Krizhevsky et al. 2012, sec. 4.1). With
-/// strength none and no flip it is the evaluation's centre crop.
+/// crop_area_min = 1 the crop is the evaluation's centre crop. `image` is left
+/// as it is.
 cv::Mat random_view(const cv::Mat& image, const AugmentSettings& settings,
                     const InputSpec& spec, ImageRandom& random);
 

@@ -47,8 +47,10 @@ struct ImageFolder {
 /// Finds, checks and splits the pictures of DATA, which is one of
 ///   DATA/<class>/...               stratified split by content
 ///   DATA/train/<class>/...         with val/ (or valid/, validation/) and
-///                                  perhaps test/
-///   a CSV file path,label[,split]  paths relative to the file
+///                                  perhaps test/; without val/, part of
+///                                  train is held out
+///   a CSV file path,label[,split]  paths relative to the file; a header line
+///                                  with these names may order the columns
 ///
 /// Pictures are .jpg .jpeg .png .bmp .tif .tiff .webp, in any case, also in
 /// deeper folders. Links are followed once; hidden files are ignored; every
@@ -61,9 +63,10 @@ struct ImageFolder {
 /// where that would leave a class of two or more different pictures with an
 /// empty side, its picture nearest to the border changes sides.
 ///
-/// Throws Error(Fault::data): DATA missing, no class, a class without any
-/// picture, pictures that do not decode (all named, unless
-/// options.skip_unreadable), a manifest line that cannot be used (file:line).
+/// Throws Error(Fault::data): DATA missing, no class or one only, a class
+/// without any picture, a val class that train lacks, pictures that do not
+/// decode (all named, unless options.skip_unreadable), manifest lines that
+/// cannot be used (file:line, all named).
 ImageFolder scan_image_folder(const std::string& data,
                               const DataOptions& options, int64_t threads = 0);
 

@@ -20,11 +20,13 @@ struct LoaderOptions {
   std::optional<AugmentSettings> augment;
   int64_t crops = 1;  ///< evaluation views a picture: 1, 5 or 10
   int64_t batch_size = 32;
-  int64_t threads = 0;   ///< 0: one a core
-  int64_t prefetch = 4;  ///< batches held ahead of the consumer at most
+  int64_t threads = 0;  ///< 0: one a core
+  /// Batches held ahead of the consumer at most; fewer when they would take
+  /// more than 256 MiB.
+  int64_t prefetch = 4;
   uint64_t seed = 0;
-  /// Evaluation only: a picture that does not decode is reported in
-  /// Batch::unreadable instead of being thrown.
+  /// A picture that does not decode is reported in Batch::unreadable instead
+  /// of being thrown.
   bool keep_going = false;
 };
 
@@ -46,6 +48,10 @@ struct Batch {
 /// Decodes and augments on threads ahead of one consumer, holding a bounded
 /// number of batches. What it yields depends on (seed, epoch, sample content
 /// and position), never on threads or timing. May be destroyed mid-epoch.
+///
+/// A batch belongs to the caller: its memory is used again only after every
+/// tensor that shares it is gone. Switches OpenCV's own threads off for the
+/// process. One consumer thread.
 class Loader {
  public:
   /// `samples` must outlive the loader.
@@ -54,10 +60,12 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// Drops what is left of the last epoch.
+  /// Drops what is left of the last epoch. Before the first call there is
+  /// nothing to load.
   void start_epoch(int64_t epoch);
   /// Blocks. nullopt at the end of the epoch. Rethrows what a worker threw:
-  /// Error(Fault::data) names the file that would not decode.
+  /// Error(Fault::data) names the file that would not decode; the epoch is
+  /// over then.
   std::optional<Batch> next();
 
   int64_t num_samples() const;
