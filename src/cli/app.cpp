@@ -24,6 +24,18 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+/// An option without its value, or given twice.
+[[noreturn]] void refuse_count(const CLI::App& app, const std::string& what) {
+  const std::string name = what.substr(0, what.find(':'));
+  const auto chosen = app.get_subcommands();
+  const auto* option =
+      chosen.empty() ? nullptr : chosen[0]->get_option_no_throw(name);
+  if (!option) fail(Fault::usage, what);
+  const int values = option->get_expected_min();
+  fail(Fault::usage, name, " takes ", values,
+       values == 1 ? " value" : " values", ", once");
+}
+
 /// What CLI11 could not place, in our words.
 [[noreturn]] void refuse_extras(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
@@ -54,6 +66,8 @@ void set_up(CLI::App& app, int& exit_code) {
   app.require_subcommand(0, 1);
   for (auto* add : {add_train, add_plan, add_eval, add_predict, add_inspect})
     add(app, exit_code);
+  for (auto* command : app.get_subcommands({}))
+    command->get_option("--help")->option_text("-h, --help");
   app.footer(
       "  engraft train pets --out pets.pt && engraft predict pets.pt "
       "photo.jpg");
@@ -72,6 +86,8 @@ int run(int argc, char** argv) {
     return app.exit(wish);
   } catch (const CLI::ExtrasError&) {
     refuse_extras(app);
+  } catch (const CLI::ArgumentMismatch& error) {
+    refuse_count(app, error.what());
   } catch (const CLI::ParseError& error) {
     fail(Fault::usage, error.what());
   }

@@ -30,7 +30,7 @@ struct FlagVisitor {
                   parse_value(flag, text, value.emplace_back());
                 check_allowed(name, value, allowed);
               },
-              help + note_on(value, allowed))
+              with_note(help, value, allowed))
           ->expected(3)
           ->option_text(flag + " R G B");
     } else {
@@ -41,7 +41,7 @@ struct FlagVisitor {
                 parse_value(flag, text, value);
                 check_allowed(name, value, allowed);
               },
-              help + note_on(value, allowed))
+              with_note(help, value, allowed))
           ->option_text(flag + " " + placeholder<T>());
     }
   }
@@ -60,7 +60,7 @@ struct FlagVisitor {
                 fail(Fault::usage, on, " and ", off, " exclude each other");
               value = sum > 0;
             },
-            value ? std::string("do not ") + help : help)
+            value ? std::string("switch off: ") + help : help)
         ->option_text(value ? off : on);
   }
 };

@@ -44,13 +44,12 @@ std::string class_table(const ImageFolder& folder) {
   return table(rows, std::string(10, ' '));
 }
 
-std::string files(const char* head, const std::vector<LeftOut>& list,
-                  const char* what) {
+std::string files(const char* head, const std::vector<LeftOut>& list) {
   if (list.empty()) return "";
   std::vector<std::string> names;
   for (const auto& file : list)
     names.push_back(file.path + " (" + file.reason + ")");
-  return paragraph(head, counted(std::ssize(list), "file") + " " + what + ": " +
+  return paragraph(head, counted(std::ssize(list), "file") + ": " +
                              listed(names, kMostFiles));
 }
 
@@ -59,8 +58,8 @@ std::string files(const char* head, const std::vector<LeftOut>& list,
 std::string data_text(const ImageFolder& folder) {
   std::string out = paragraph("data", folder.root + ": " + sizes(folder));
   out += class_table(folder);
-  out += files("left out", folder.left_out, "that are no pictures");
-  out += files("skipped", folder.unreadable, "that do not decode");
+  out += files("left out", folder.left_out);
+  out += files("skipped", folder.unreadable);
   if (folder.copies > 0) {
     std::string text = counted(folder.copies, "picture") +
                        " with bytes that occur more than once";

@@ -31,6 +31,9 @@ int inspect_command(const InspectOptions& options, bool json) {
     inspect_data(options, json);
     return 0;
   }
+  std::error_code error;
+  if (!std::filesystem::exists(options.path, error))
+    fail(Fault::io, options.path, ": no such file or folder");
   const Inspection inspection = inspect_model(options.path, options.input);
   if (json)
     print_json(std::cout, to_json(inspection));

@@ -18,6 +18,13 @@ std::string triple(const std::array<double, 3>& values) {
   return brief(values[0]) + " " + brief(values[1]) + " " + brief(values[2]);
 }
 
+/// Class names may hold commas themselves.
+std::vector<std::string> quoted(std::vector<std::string> names) {
+  for (auto& name : names)
+    if (name.find(',') != std::string::npos) name = "'" + name + "'";
+  return names;
+}
+
 std::string form_text(const Inspection& i) {
   return paragraph("model", i.path + ": " +
                                 (i.frozen_graph ? "frozen graph"
@@ -80,8 +87,9 @@ std::string blocks_text(const Inspection& i) {
 
 std::string inspection_text(const Inspection& i) {
   std::string out = form_text(i) + input_text(i) + head_text(i) + modes_text(i);
-  out += paragraph("classes",
-                   i.classes.empty() ? "not named" : listed(i.classes, 12));
+  out +=
+      paragraph("classes", i.classes.empty() ? "not named"
+                                             : listed(quoted(i.classes), 12));
   for (const auto& text : i.notes) out += paragraph("note", text);
   out += paragraph(
       "proof", "with its head replaced and put back, the logits differ by " +

@@ -27,7 +27,6 @@ std::string frozen_text(const TrainResult& result) {
 }
 
 std::string best_text(const TrainResult& result) {
-  if (result.best_epoch == 0) return "";
   const EpochResult& best = result.epochs.at(result.best_epoch - 1);
   std::string how = result.interrupted         ? " (stopped by you)"
                     : !result.diverged.empty() ? " (" + result.diverged + ")"
@@ -52,12 +51,14 @@ std::string saved_text(const TrainResult& result) {
          "use it    engraft predict " + result.out + " photo.jpg\n";
 }
 
-void print(const TrainResult& result, bool json) {
-  for (const auto& text : result.notes) note(text);
-  if (json) return print_json(std::cout, to_json(result));
+void print_text(const TrainResult& result) {
   if (!outputs_are_one()) std::cout << epoch_table(result.epochs);
-  std::cout << best_text(result);
-  if (result.val.main.metrics.images > 0) std::cout << report_text(result.val);
+  if (result.best_epoch == 0) {
+    std::cout << "stopped before the first epoch ended: nothing is saved\n";
+    return;
+  }
+  std::cout << best_text(result) << report_text(result.val);
+  if (result.test) std::cout << report_text(*result.test);
   std::cout << frozen_text(result) << saved_text(result);
 }
 
@@ -67,7 +68,10 @@ int train_command(const TrainOptions& options, bool json) {
   TrainingProgress progress;
   const TrainResult result = train(options, progress.callbacks());
   progress.clear();
-  print(result, json);
+  if (json)
+    print_json(std::cout, to_json(result));
+  else
+    print_text(result);
   return result.interrupted ? kInterrupted : 0;
 }
 

@@ -68,9 +68,11 @@ inline std::string describe_default(int64_t number) {
   return std::to_string(number);
 }
 
-/// " (0 to 10; default 0.9)", made from the value before parsing.
+/// `help` with range and default, as in "rate (0 to 10; default 0.9)". The
+/// value is the one before parsing.
 template <typename T, typename Allowed>
-std::string note_on(const T& value, const Allowed& allowed) {
+std::string with_note(std::string help, const T& value,
+                      const Allowed& allowed) {
   std::string note = describe(allowed), initial;
   if constexpr (std::is_enum_v<T>)
     initial = name_of(value);
@@ -78,7 +80,10 @@ std::string note_on(const T& value, const Allowed& allowed) {
     initial = describe_default(value);
   if (!initial.empty())
     note += (note.empty() ? "" : "; ") + ("default " + initial);
-  return note.empty() ? "" : " (" + note + ")";
+  if (note.empty()) return help;
+  if (!help.ends_with(")")) return help + " (" + note + ")";
+  help.pop_back();
+  return help + (help.ends_with("(") ? "" : "; ") + note + ")";
 }
 
 }  // namespace engraft::cli

@@ -55,6 +55,27 @@ void say_what_is_left_out(const ImageFolder& folder, const EvalNote& note) {
     note(file.path + ": skipped, " + file.reason);
 }
 
+/// Says when some of the pictures are among those that the model learned from.
+void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
+                       const std::string& split, const EvalOptions& options,
+                       const EvalNote& note) {
+  if (!note || classifier.record.is_null()) return;
+  const Json dataset = classifier.record.value("dataset", Json::object());
+  if (dataset.value("fingerprint", "") != folder.fingerprint) return;
+  if (split == "all" || split == "train")
+    note(
+        "the model was trained on pictures of this set: --split val takes "
+        "those that were held out");
+  const Json then = classifier.record.value("options", Json::object());
+  const Json now = to_json(options);
+  for (const char* key : {"val-fraction", "split-seed"})
+    if (split == "val" && !folder.has_own_split && then.contains(key) &&
+        then[key] != now[key])
+      note("the model was trained with --" + std::string(key) + " " +
+           then[key].dump() + ": only with the same here are the pictures " +
+           "those that were held out");
+}
+
 }  // namespace
 
 Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
@@ -67,6 +88,7 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   say_what_is_left_out(folder, note);
   const auto outputs = outputs_of(folder, model);
   Selection selection = select(folder, options.split);
+  say_what_was_seen(model.classifier, folder, selection.split, options, note);
   for (auto& sample : selection.samples) sample.label = outputs[sample.label];
 
   Report report{options.model, options.data, selection.split, {}, {}, {}};
