@@ -19,6 +19,7 @@
 #include "engraft/data/crops.h"
 #include "engraft/data/image.h"
 #include "engraft/error.h"
+#include "engraft/threads.h"
 
 namespace engraft {
 namespace {
@@ -107,6 +108,7 @@ Loader::State::State(const std::vector<Sample>& samples, LoaderOptions options)
   if (threads <= 0) threads = std::thread::hardware_concurrency();
   threads = std::clamp<int64_t>(threads, 1, 1024);
   cv::setNumThreads(0);
+  share_cores();
   // A worker computes on its own core alone. ATen keeps the number per thread
   // but also remembers the last one for threads to come: put that back.
   const int aten_threads = at::get_num_threads();
