@@ -72,11 +72,11 @@ class Analysis {
   }
 
   /// The one tensor alive after node `index`, when there is just one and it
-  /// leads with the batch; else null.
+  /// leads with the batch, and is not the image itself; else null.
   Value* only_live_after(int64_t index) const {
     if (live_count_[index] != 1) return nullptr;
     Value* value = live_value_[index];
-    return leads_with_batch(value) ? value : nullptr;
+    return value != image() && leads_with_batch(value) ? value : nullptr;
   }
 
   std::vector<int64_t> size_of(const Value* value) const {
@@ -112,11 +112,14 @@ class Analysis {
 
   void find_last_uses() {
     std::unordered_map<Value*, int64_t> last;
-    for (int64_t i = 0; i < size(); ++i)
+    for (int64_t i = 0; i < size(); ++i) {
+      // A batch size is taken from the block's own input wherever it is read.
+      if (is_batch_size(nodes_[i])) continue;
       for_each_input(nodes_[i], [&](Value* input) {
         if (position_.count(input) && dependence(input) == Dependence::image)
           last[input] = i;
       });
+    }
     for (Value* output : lowered_.graph->outputs()) last[output] = size();
     live_count_.assign(size(), 0);
     live_value_.assign(size(), nullptr);

@@ -135,7 +135,8 @@ void fix_arguments(Graph& graph, const torch::jit::Method& method,
   if (arguments.size() < 2)
     fail(Fault::model, path, ": forward takes no image");
   if (!arguments[1].type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
-    fail(Fault::model, path, ": forward takes a ", arguments[1].type()->str(),
+    fail(Fault::model, path, ": forward takes a ",
+         arguments[1].type()->annotation_str(),
          ", not one image tensor [N, 3, H, W]; only image classifiers can be ",
          "fine-tuned");
   int64_t required = 0;

@@ -1,0 +1,73 @@
+#include "cli/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <thread>
+
+extern char** environ;
+
+namespace engraft::test {
+namespace {
+
+std::string text_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+Process::Process(const std::vector<std::string>& arguments,
+                 const std::string& input) {
+  write_text(folder_ / "in", input);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  const int create = O_WRONLY | O_CREAT | O_TRUNC;
+  const std::string in = folder_ / "in", out = folder_ / "out",
+                    err = folder_ / "err";
+  posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 1, out.c_str(), create, 0600);
+  posix_spawn_file_actions_addopen(&files, 2, err.c_str(), create, 0600);
+  std::vector<std::string> words{ENGRAFT_BINARY};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const int error =
+      posix_spawn(&pid_, ENGRAFT_BINARY, &files, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&files);
+  if (error) throw std::runtime_error("cannot start " ENGRAFT_BINARY);
+}
+
+void Process::send(int signal) const { kill(pid_, signal); }
+
+bool Process::says(const std::string& text, double seconds) const {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  while (Clock::now() < end) {
+    if (text_of(folder_ / "err").find(text) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
+}
+
+Outcome Process::wait() {
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
+          text_of(folder_ / "out"), text_of(folder_ / "err")};
+}
+
+Outcome run_engraft(const std::vector<std::string>& arguments,
+                    const std::string& input) {
+  return Process(arguments, input).wait();
+}
+
+}  // namespace engraft::test

@@ -1,0 +1,159 @@
+#include "engraft/eval/evaluator.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "cli/colour_model.h"
+#include "engraft/data/crops.h"
+#include "engraft/data/image.h"
+#include "support/tiny_images.h"
+
+namespace engraft {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+
+TEST(AverageCrops, OfProbabilitiesIsTheMeanOfSoftmax) {
+  torch::manual_seed(2);
+  const auto logits = torch::randn({4, 10, 3}, torch::kFloat64);
+  const auto expected = logits.softmax(2).mean(1).log();
+  EXPECT_TRUE(
+      torch::allclose(average_crops(logits, CropAverage::softmax), expected));
+}
+
+TEST(AverageCrops, OfLogitsIsTheSoftmaxOfTheirMean) {
+  torch::manual_seed(3);
+  const auto logits = torch::randn({4, 10, 3}, torch::kFloat64);
+  const auto sums = logits.mean(1).exp();
+  const auto expected = (sums / sums.sum(1, true)).log();
+  EXPECT_TRUE(
+      torch::allclose(average_crops(logits, CropAverage::logits), expected));
+}
+
+TEST(AverageCrops, SurvivesLargeLogits) {
+  const auto logits = torch::tensor({1e4, 0.0, 0.0, 1e4}).reshape({1, 2, 2});
+  const auto scores = average_crops(logits, CropAverage::softmax);
+  EXPECT_NEAR(scores[0][0].item<double>(), std::log(0.5), 1e-9);
+}
+
+/// Pictures whose crops differ, labelled in turn.
+struct Pictures {
+  TempFolder folder;
+  std::vector<Sample> samples;
+
+  explicit Pictures(int count) {
+    for (int i = 0; i < count; ++i)
+      samples.push_back(
+          {test::write_picture(folder / std::to_string(i) + ".png",
+                               test::blob_picture(50, 70 + i, i)),
+           i % 3, ""});
+  }
+};
+
+EvaluatorOptions with_crops(int64_t crops) {
+  EvaluatorOptions options;
+  options.view.crops = crops;
+  options.batch_size = 4;
+  options.threads = 2;
+  return options;
+}
+
+TEST(Evaluate, OnePassGivesTheFiguresOfTwo) {
+  const Pictures pictures(7);
+  const Classifier model = test::colour_classifier();
+  const BlockChain chain(model);
+  const auto [ten, centre] =
+      evaluate(chain, model.input, pictures.samples, with_crops(10));
+  const auto [one, same] =
+      evaluate(chain, model.input, pictures.samples, with_crops(1));
+  EXPECT_EQ(ten.crops, 10);
+  EXPECT_EQ(centre.crops, 1);
+  EXPECT_EQ(centre.metrics.confusion, one.metrics.confusion);
+  // 1e-6: convolutions of another batch size may sum in another order.
+  EXPECT_NEAR(centre.metrics.loss, one.metrics.loss, 1e-6);
+  EXPECT_NE(ten.metrics.loss, one.metrics.loss);
+  EXPECT_GT(centre.seconds, 0);
+  EXPECT_EQ(same.seconds, one.seconds);
+}
+
+TEST(Evaluate, AveragesTheViewsOfEachPicture) {
+  const Pictures pictures(3);
+  const Classifier model = test::colour_classifier();
+  const BlockChain chain(model);
+  double loss = 0;
+  for (const auto& sample : pictures.samples) {
+    double mean = 0;
+    for (const auto& view :
+         evaluation_views(decode_image(sample.path), model.input, 5))
+      mean += chain.logits(normalise(view, model.input).unsqueeze(0))
+                  .softmax(1)[0][sample.label]
+                  .item<double>() /
+              5;
+    loss -= std::log(mean) / 3;
+  }
+  const auto [five, centre] =
+      evaluate(chain, model.input, pictures.samples, with_crops(5));
+  EXPECT_NEAR(five.metrics.loss, loss, 1e-6);  // float32 softmax above
+}
+
+TEST(Evaluate, ReportsProgressUpToTheLastPicture) {
+  const Pictures pictures(5);
+  const Classifier model = test::colour_classifier();
+  int64_t last = 0;
+  evaluate(BlockChain(model), model.input, pictures.samples, with_crops(10), {},
+           [&](int64_t done, int64_t total) {
+             EXPECT_GT(done, last);
+             EXPECT_EQ(total, 5);
+             last = done;
+           });
+  EXPECT_EQ(last, 5);
+}
+
+EvalOptions colour_options(const TempFolder& folder) {
+  EvalOptions options;
+  options.model = test::write_colour_model(folder / "colours.pt");
+  options.data = folder / "data";
+  return options;
+}
+
+TEST(EvaluateModel, FindsTheModelsClassesByFolderNames) {
+  const TempFolder folder;
+  test::write_colour_data(folder / "data", 3);
+  const Report report = evaluate_model(colour_options(folder));
+  EXPECT_EQ(report.split, "all");
+  EXPECT_EQ(report.main.metrics.images, 9);
+  EXPECT_EQ(report.main.metrics.top1, 1.0);
+  EXPECT_EQ(report.classes,
+            (std::vector<std::string>{"sky, blue", "green", "red"}));
+  EXPECT_EQ(report.main.metrics.confusion[0][0], 3);
+}
+
+TEST(EvaluateModel, TakesTheSplitThatWasAskedFor) {
+  const TempFolder folder;
+  test::write_colour_data(folder / "data/train", 4);
+  test::write_colour_data(folder / "data/val", 2);
+  EvalOptions options = colour_options(folder);
+  EXPECT_EQ(evaluate_model(options).split, "val");
+  EXPECT_EQ(evaluate_model(options).main.metrics.images, 6);
+  options.split = "train";
+  EXPECT_EQ(evaluate_model(options).main.metrics.images, 12);
+  options.split = "test";
+  EXPECT_NE(message_of(Fault::data, [&] { evaluate_model(options); })
+                .find("--split all"),
+            std::string::npos);
+}
+
+TEST(EvaluateModel, SaysHowToNameTheClassesOfANamelessModel) {
+  const TempFolder folder;
+  test::write_colour_data(folder / "data", 2);
+  const EvalOptions options = colour_options(folder);
+  std::filesystem::remove(folder / "colours.json");
+  const auto message =
+      message_of(Fault::model, [&] { evaluate_model(options); });
+  EXPECT_NE(message.find("3 outputs"), std::string::npos) << message;
+  EXPECT_NE(message.find("colours.json"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace engraft

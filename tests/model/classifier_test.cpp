@@ -1,0 +1,216 @@
+#include "engraft/model/classifier.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "engraft/model/chain.h"
+#include "engraft/model/surgery.h"
+#include "support/expect_fault.h"
+#include "support/tiny_images.h"
+#include "support/tiny_models.h"
+
+namespace engraft {
+namespace {
+
+namespace fs = std::filesystem;
+
+torch::Tensor images() {
+  return torch::randn({2, 3, 16, 16}, at::detail::createCPUGenerator(3));
+}
+
+std::string written(const torch::jit::Module& module, const std::string& path) {
+  module.save(path);
+  return path;
+}
+
+TEST(LoadClassifier, CutsSoftmaxOffAndTheSavedFileReturnsLogits) {
+  const test::TempFolder folder;
+  for (const std::string kind : {"softmax", "log_softmax"}) {
+    const auto original = tiny::ending(kind);
+    Classifier model = make_classifier(tiny::ending(kind), tiny::input());
+    ASSERT_EQ(model.notes.size(), 1u);
+    EXPECT_NE(model.notes[0].find(kind), std::string::npos);
+    const std::string path = folder / "out.pt";
+    save_classifier(model, path);
+    auto again = torch::jit::load(path);
+    const auto logits = again.forward({images()}).toTensor();
+    auto reference = original;
+    reference.eval();
+    auto expected = reference.forward({images()}).toTensor();
+    if (kind == "softmax") expected = expected.log();
+    EXPECT_TRUE(
+        torch::allclose(torch::log_softmax(logits, 1), expected, 1e-4, 1e-5));
+    // Logits, not log probabilities: those of a row sum to one.
+    EXPECT_FALSE(torch::allclose(logits, expected, 1e-2, 1e-2));
+  }
+}
+
+TEST(LoadClassifier, TakesTheMainOutputOfTupleAndDict) {
+  for (const std::string kind : {"tuple", "dict"}) {
+    Classifier model = make_classifier(tiny::ending(kind), tiny::input());
+    ASSERT_EQ(model.notes.size(), 1u);
+    const auto plain = make_classifier(tiny::residual(), tiny::input());
+    EXPECT_TRUE(BlockChain(model).logits(images()).equal(
+        BlockChain(plain).logits(images())));
+    EXPECT_TRUE(model.module.forward({images()}).isTensor());
+  }
+}
+
+TEST(LoadClassifier, RefusesWhatHasNotOneImage) {
+  EXPECT_FAULT(make_classifier(tiny::ending("two_images"), tiny::input()),
+               Fault::model, "takes 2 inputs");
+  EXPECT_FAULT(make_classifier(tiny::ending("list_input"), tiny::input()),
+               Fault::model, "List[Tensor]");
+}
+
+TEST(LoadClassifier, SetsBakedModesToEvaluationAlsoInTheFile) {
+  const test::TempFolder folder;
+  Classifier model = make_classifier(tiny::traced(true), tiny::input());
+  EXPECT_TRUE(model.traced);
+  EXPECT_EQ(model.baked_batch_norms, 5);
+  EXPECT_EQ(model.baked_dropouts, 2);
+  const std::string path = folder / "out.pt";
+  save_classifier(model, path);
+  auto again = torch::jit::load(path);
+  auto evaluated = tiny::traced(false);
+  EXPECT_TRUE(again.forward({images()})
+                  .toTensor()
+                  .equal(evaluated.forward({images()}).toTensor()));
+}
+
+TEST(LoadClassifier, TellsScriptFromTrace) {
+  EXPECT_FALSE(make_classifier(tiny::residual(), tiny::input()).traced);
+  EXPECT_TRUE(make_classifier(tiny::traced(false), tiny::input()).traced);
+}
+
+TEST(LoadClassifier, OfAFrozenGraphTheHeadIsLeft) {
+  Classifier model = make_classifier(tiny::frozen(), tiny::input());
+  EXPECT_TRUE(model.frozen_graph);
+  auto original = tiny::tied();
+  original.eval();
+  const BlockChain chain(model);
+  EXPECT_TRUE(torch::allclose(chain.logits(images()),
+                              original.forward({images()}).toTensor(), 1e-4,
+                              1e-5));
+  EXPECT_EQ(chain.head().weight, "head_weight");
+  replace_head(model, 3, 1);
+  EXPECT_EQ(model.module.forward({images()}).toTensor().size(1), 3);
+}
+
+TEST(LoadClassifier, RefusesNewerFormatsAndDamagedRecords) {
+  const test::TempFolder folder;
+  Classifier model = make_classifier(tiny::residual(), tiny::input());
+  model.record = {{"format", 2}};
+  const std::string path = folder / "new.pt";
+  save_classifier(model, path);
+  EXPECT_FAULT(load_classifier(path), Fault::model, "format 2 is newer");
+}
+
+TEST(LoadClassifier, SaysWhatIsWrongWithAFile) {
+  const test::TempFolder folder;
+  EXPECT_FAULT(load_classifier(folder / "no.pt"), Fault::io, "no such file");
+  EXPECT_FAULT(load_classifier(folder.path()), Fault::model, "a folder");
+  std::ofstream(folder / "text.pt") << "hello";
+  EXPECT_FAULT(load_classifier(folder / "text.pt"), Fault::model,
+               "not a TorchScript file");
+}
+
+TEST(LoadClassifier, ReadsTheSidecarAndFlagsWin) {
+  const test::TempFolder folder;
+  const auto path = written(tiny::residual(), folder / "m.pt");
+  std::ofstream(folder / "m.json") << R"({"classes": ["a", "b", "c", "d", "e"],
+             "input": {"resize": 40, "crop": 32, "mean": [0.1, 0.2, 0.3]}})";
+  InputOptions flags;
+  flags.resize = 48;
+  const Classifier model = load_classifier(path, flags);
+  EXPECT_EQ(model.classes.size(), 5u);
+  EXPECT_EQ(model.input.crop, 32);
+  EXPECT_EQ(model.input.resize, 48);
+  EXPECT_EQ(model.input.mean[1], 0.2);
+  EXPECT_NE(model.input.source.find("m.json"), std::string::npos);
+  EXPECT_NE(model.input.source.find("--resize"), std::string::npos);
+}
+
+TEST(LoadClassifier, FindsTheInputSizeByRunning) {
+  const test::TempFolder folder;
+  torch::jit::Module m("fixed");
+  m.register_parameter("fc_w", torch::randn({4, 3 * 64 * 64}), false);
+  m.define(
+      "def forward(self, x: Tensor):\n"
+      "  return torch.linear(torch.flatten(x, 1), self.fc_w)\n");
+  const Classifier model = load_classifier(written(m, folder / "fixed.pt"));
+  EXPECT_EQ(model.input.crop, 64);
+}
+
+TEST(SaveClassifier, KeepsTheRecordAndTheLogits) {
+  const test::TempFolder folder;
+  Classifier model = make_classifier(tiny::residual(), tiny::input());
+  model.record = {{"format", 1}, {"classes", {"x", "y", "z", "u", "v"}}};
+  const std::string path = folder / "out.pt";
+  save_classifier(model, path);
+  const Classifier again = load_classifier(path);
+  EXPECT_EQ(again.classes[4], "v");
+  EXPECT_TRUE(BlockChain(again).logits(images()).equal(
+      BlockChain(model).logits(images())));
+}
+
+TEST(SaveClassifier, AFailureLeavesTheOldFileAndNoOther) {
+  const test::TempFolder folder;
+  const Classifier model = make_classifier(tiny::residual(), tiny::input());
+  EXPECT_FAULT(save_classifier(model, "/dev/full/x.pt"), Fault::io,
+               "cannot be written");
+  EXPECT_FAULT(check_writable(folder / "no/x.pt"), Fault::io,
+               "cannot be written");
+  EXPECT_FAULT(check_writable(folder.path()), Fault::io, "a folder");
+  const std::string path = folder / "old.pt";
+  std::ofstream(path) << "old";
+  check_writable(path);
+  EXPECT_EQ(fs::file_size(path), 3u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+}
+
+/// Runs the project's Python, when it has torch.
+int python(const std::string& code) {
+  return std::system(
+      (std::string(ENGRAFT_PYTHON) + " -W ignore -c \"" + code + "\"").c_str());
+}
+
+TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
+  if (python("import torch") != 0)
+    GTEST_SKIP() << "no Python with torch at " << ENGRAFT_PYTHON;
+  const test::TempFolder folder;
+  for (const bool traced : {false, true}) {
+    Classifier model = make_classifier(
+        traced ? tiny::traced(false) : tiny::residual(), tiny::input());
+    replace_head(model, 3, 1);
+    model.record = {{"format", 1}, {"classes", {"a", "b", "c"}}};
+    const std::string path = folder / "out.pt";
+    save_classifier(model, path);
+    const auto logits = BlockChain(model).logits(images());
+    torch::jit::Module sample("sample");
+    sample.register_buffer("images", images());
+    sample.register_buffer("logits", logits);
+    const std::string other = folder / "sample.pt";
+    sample.save(other);
+    EXPECT_EQ(python("import torch, json; extra = {'engraft.json': ''};"
+                     "m = torch.jit.load('" +
+                     path +
+                     "', _extra_files=extra);"
+                     "s = torch.jit.load('" +
+                     other +
+                     "');"
+                     "d = (m(s.images) - s.logits).abs().max().item();"
+                     "assert d < 1e-4, d;"
+                     "assert json.loads(extra['engraft.json'])['classes'] == "
+                     "['a', 'b', 'c']"),
+              0);
+  }
+}
+
+}  // namespace
+}  // namespace engraft

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <torch/script.h>
+
+#include <string>
+
+#include "engraft/model/classifier.h"
+
+namespace engraft {
+
+/// TorchScript modules built from source text: no file, no Python. Each takes
+/// [N, 3, 16, 16] (any square size unless said otherwise). Weights are random
+/// under a fixed seed, running statistics are not those of the identity.
+namespace tiny {
+
+/// conv-bn-relu, a residual block, a strided conv-bn-relu, another residual
+/// block, pooling, flatten by the batch size read at the start, dropout,
+/// linear. As a script: modes follow `training`.
+torch::jit::Module residual(int64_t classes = 5);
+/// The same as a trace leaves it: modes are constants.
+/// train_mode: as if traced in train mode, with the counting of batches and
+/// stochastic depth on the second residual branch.
+torch::jit::Module traced(bool train_mode, int64_t classes = 5);
+/// Assertions around every step, as scripted BatchNorm has them.
+torch::jit::Module asserting(int64_t classes = 5);
+/// A 1x1 convolution, ReLU and pooling as the head (SqueezeNet).
+torch::jit::Module conv_head(int64_t classes = 5);
+/// addmm(b, x, w.t()) as the head.
+torch::jit::Module addmm_head(int64_t classes = 5);
+/// matmul(x, w) + b with the weight stored input-major.
+torch::jit::Module matmul_head(int64_t classes = 5);
+/// Patches, a class token expanded by the batch size, LayerNorm, softmax
+/// attention with a shortcut, linear. Takes 16x16 only.
+torch::jit::Module attention(int64_t classes = 5);
+/// The residual model behind another ending: "softmax", "log_softmax",
+/// "tuple" (logits and an auxiliary output), "dict" (features and logits),
+/// "sigmoid", "none" (features only), "two_images", "list_input".
+torch::jit::Module ending(const std::string& kind, int64_t classes = 5);
+/// Two layers with one weight.
+torch::jit::Module tied(int64_t classes = 5);
+/// A number from the image's shape is alive until the end: no cut point.
+torch::jit::Module uncuttable(int64_t classes = 5);
+/// Weights as constants of the graph, without BatchNorm.
+torch::jit::Module frozen(int64_t classes = 5);
+
+/// InputSpec with crop 16 and resize 18.
+InputSpec input();
+
+}  // namespace tiny
+}  // namespace engraft
