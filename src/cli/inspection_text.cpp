@@ -9,8 +9,10 @@ namespace {
 
 std::string sizes(const std::vector<int64_t>& shape, const char* between) {
   std::string out;
-  for (const int64_t size : shape)
-    out += (out.empty() ? "" : between) + std::to_string(size);
+  for (const int64_t size : shape) {
+    if (!out.empty()) out += between;
+    out += std::to_string(size);
+  }
   return out;
 }
 

@@ -33,8 +33,11 @@ size_t terminal_width() {
 }
 
 std::string bar(int64_t done, int64_t total) {
-  const int64_t full = total > 0 ? std::min(done, total) * kBar / total : 0;
-  return "[" + std::string(full, '#') + std::string(kBar - full, '.') + "]";
+  std::string out(kBar, '.');
+  if (total > 0)
+    std::fill_n(out.begin(), std::clamp<int64_t>(done * kBar / total, 0, kBar),
+                '#');
+  return "[" + out + "]";
 }
 
 }  // namespace

@@ -27,8 +27,9 @@ TEST(ReplaceHead, ChangesTheFinalLayerAlone) {
   const auto after = state(model);
   ASSERT_EQ(before.size(), after.size());
   for (const auto& [name, tensor] : before)
-    if (name != "fc_w" && name != "fc_b")
+    if (name != "fc_w" && name != "fc_b") {
       EXPECT_TRUE(after.at(name).equal(tensor)) << name;
+    }
   EXPECT_EQ(after.at("fc_w").sizes(), (std::vector<int64_t>{3, 12}));
   EXPECT_EQ(after.at("fc_b").abs().max().item<float>(), 0);
   EXPECT_EQ(BlockChain(model).logits(torch::randn({2, 3, 16, 16})).size(1), 3);

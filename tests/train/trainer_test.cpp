@@ -1,0 +1,178 @@
+#include "engraft/train/trainer.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <limits>
+#include <map>
+
+#include "engraft/model/surgery.h"
+#include "engraft/train/live_chain.h"
+#include "support/expect_fault.h"
+#include "support/tiny_images.h"
+#include "support/tiny_models.h"
+
+namespace engraft {
+namespace {
+
+/// A model file and three classes of one colour each.
+class Train : public testing::Test {
+ protected:
+  Train() {
+    tiny::traced(false).save(folder_ / "model.pt");
+    const std::array<cv::Scalar, 3> colours = {cv::Scalar(220, 30, 30),
+                                               cv::Scalar(30, 220, 30),
+                                               cv::Scalar(30, 30, 220)};
+    for (size_t c = 0; c < colours.size(); ++c)
+      for (int i = 0; i < 12; ++i)
+        test::write_picture(
+            folder_ / ("data/" + std::string(1, static_cast<char>('a' + c)) +
+                       "/" + std::to_string(i) + ".png"),
+            test::flat_picture(20 + i, 24, colours[c]));
+  }
+
+  TrainOptions options(const std::string& freeze_until = "auto") {
+    TrainOptions out;
+    out.base.model = folder_ / "model.pt";
+    out.base.data = folder_ / "data";
+    out.base.input.input_size = 16;
+    out.base.plan.freeze_until = freeze_until;
+    out.base.plan.epochs = 4;
+    out.base.plan.batch_size = 8;
+    out.base.run.threads = 1;
+    out.view.crops = 1;
+    out.out = folder_ / "out.pt";
+    return out;
+  }
+
+  static std::map<std::string, torch::Tensor> weights(const std::string& path) {
+    std::map<std::string, torch::Tensor> out;
+    const auto module = torch::jit::load(path);
+    for (const auto& p : module.named_parameters())
+      out[p.name] = p.value.detach().clone();
+    for (const auto& b : module.named_buffers())
+      out[b.name] = b.value.detach().clone();
+    return out;
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(Train, FrozenBlocksKeepEveryBitAndLiveOnesMove) {
+  const auto result = train(options("1"));
+  const auto before = weights(folder_ / "model.pt");
+  const auto after = weights(folder_ / "out.pt");
+  EXPECT_GT(result.frozen_tensors, 0);
+  // Block 0 is c1 and its norm; running statistics belong to it.
+  for (const std::string name : {"c1", "n1_w", "n1_b", "n1_mean", "n1_var"})
+    EXPECT_TRUE(after.at(name).equal(before.at(name))) << name;
+  for (const std::string name : {"c2", "n2_w", "n2_mean", "c5", "n5_var"})
+    EXPECT_FALSE(after.at(name).equal(before.at(name))) << name;
+}
+
+TEST_F(Train, HeadAloneMovesNothingElse) {
+  train(options("all"));
+  const auto before = weights(folder_ / "model.pt");
+  const auto after = weights(folder_ / "out.pt");
+  for (const auto& [name, tensor] : before)
+    if (name != "fc_w" && name != "fc_b") {
+      EXPECT_TRUE(after.at(name).equal(tensor)) << name;
+    }
+}
+
+TEST_F(Train, LearnsAndTheFileSaysSo) {
+  auto o = options("none");
+  o.base.plan.epochs = 15;
+  o.base.plan.lr = 0.02;
+  const auto result = train(o);
+  EXPECT_GE(result.val.main.metrics.top1, 0.9);
+  const Classifier saved = load_classifier(o.out);
+  EXPECT_EQ(saved.classes, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(saved.record["format"], 1);
+  EXPECT_EQ(saved.input.crop, 16);
+  EXPECT_EQ(saved.record["best_epoch"], result.best_epoch);
+  EXPECT_EQ(saved.record["val"]["top1"], result.val.main.metrics.top1);
+}
+
+TEST_F(Train, TheSameSeedGivesTheSameFileWithAnyNumberOfThreads) {
+  auto o = options("none");
+  train(o);
+  const auto first = test::read_all(o.out);
+  o.base.run.threads = 8;
+  train(o);
+  const auto second = weights(o.out);
+  test::write_all(folder_ / "first.pt", first);
+  for (const auto& [name, tensor] : weights(folder_ / "first.pt"))
+    EXPECT_TRUE(second.at(name).equal(tensor)) << name;
+  o.base.run.seed = 1;
+  train(o);
+  EXPECT_FALSE(weights(o.out).at("fc_w").equal(second.at("fc_w")));
+}
+
+TEST_F(Train, TheBestEpochIsWhatIsSaved) {
+  const auto result = train(options("none"));
+  double best = -1;
+  for (const EpochResult& e : result.epochs)
+    best = std::max(best, e.val_accuracy);
+  EXPECT_EQ(result.epochs[result.best_epoch - 1].val_accuracy, best);
+  EXPECT_EQ(result.val.one_crop.metrics.top1, best);
+}
+
+TEST_F(Train, DivergenceIsNamedAndWritesNothing) {
+  auto o = options("none");
+  o.base.plan.lr = 10;
+  o.base.plan.backbone_lr = 10;
+  o.optim.optimizer = OptimizerKind::sgd;
+  o.optim.warmup = 0;
+  o.optim.clip_norm = 0;
+  EXPECT_FAULT(train(o), Fault::model, "--lr");
+  EXPECT_FALSE(std::filesystem::exists(o.out));
+}
+
+TEST_F(Train, StoppingKeepsTheBestModelSoFar) {
+  int64_t epochs = 0;
+  TrainCallbacks callbacks;
+  callbacks.epoch = [&](const EpochResult&) { ++epochs; };
+  callbacks.stop = [&] { return epochs == 2; };
+  const auto result = train(options(), callbacks);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.epochs.size(), 2u);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out.pt"));
+}
+
+TEST_F(Train, RefusesAFrozenGraphButTrainsItsHead) {
+  tiny::frozen().save(folder_ / "model.pt");
+  EXPECT_FAULT(train(options()), Fault::model, "--freeze-until all");
+  EXPECT_FALSE(train(options("all")).epochs.empty());
+}
+
+TEST_F(Train, AnUnwritableOutIsRefusedBeforeTheWork) {
+  auto o = options();
+  o.out = folder_ / "no/out.pt";
+  bool planned = false;
+  TrainCallbacks callbacks;
+  callbacks.planned = [&](const auto&...) { planned = true; };
+  EXPECT_FAULT(train(o, callbacks), Fault::io, "cannot be written");
+  EXPECT_FALSE(planned);
+}
+
+TEST(LiveChain, ATensorSharedWithAFrozenBlockStaysFrozen) {
+  Classifier model = make_classifier(tiny::tied(), tiny::input());
+  BlockChain chain(model);
+  const LiveChain live(chain, 2);  // c2 works in blocks 1 and 2
+  EXPECT_FALSE(model.module.attr("c2").toTensor().requires_grad());
+  EXPECT_TRUE(model.module.attr("fc_w").toTensor().requires_grad());
+}
+
+TEST(LiveChain, PutsTheGradientFlagsBack) {
+  Classifier model = make_classifier(tiny::residual(), tiny::input());
+  BlockChain chain(model);
+  const auto weight = model.module.attr("c1").toTensor();
+  const bool before = weight.requires_grad();
+  { const LiveChain live(chain, 0); }
+  EXPECT_EQ(weight.requires_grad(), before);
+}
+
+}  // namespace
+}  // namespace engraft
