@@ -1,6 +1,11 @@
+// How the process uses the machine: threads and memory.
+
 #include "engraft/threads.h"
 
 #include <ATen/Parallel.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <condition_variable>
 #include <mutex>
@@ -32,6 +37,14 @@ void share_cores() {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return ready; });
   });
+}
+
+void keep_memory() {
+#ifdef __GLIBC__
+  // 32 MiB is the most that glibc takes.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
 }
 
 }  // namespace engraft

@@ -12,4 +12,10 @@ namespace engraft {
 /// calls do nothing. OMP_WAIT_POLICY and GOMP_SPINCOUNT still win.
 void share_cores();
 
+/// Lets the C library keep freed activations for the next layer instead of
+/// giving them back to the system, whose page faults then take a third of an
+/// inference's time. For a program's main, before its first allocation of
+/// size; nothing outside of glibc.
+void keep_memory();
+
 }  // namespace engraft

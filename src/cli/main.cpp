@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/quiet.h"
+#include "engraft/threads.h"
 
 int main(int argc, char** argv) {
   // `engraft predict ... | head` ends quietly, also under a parent that
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);
   int code = 0;
   try {
+    engraft::keep_memory();
     engraft::cli::quieten_libraries();
     code = engraft::cli::run(argc, argv);
   } catch (...) {

@@ -209,9 +209,22 @@ torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
   return out;
 }
 
-torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
+torch::Tensor BlockChain::run_frozen(const torch::Tensor& x, int64_t begin,
+                                     int64_t end) const {
+  // Four pictures at a time stay in a CPU's cache: 1.2 to 1.3 times as fast as
+  // sixteen (MobileNetV2, two cores).
+  constexpr int64_t kPictures = 4;
   torch::NoGradGuard no_grad;
-  return run(images, 0, num_blocks() + 1);
+  if (begin == end || x.size(0) <= kPictures || state_->device.is_cuda())
+    return run(x, begin, end);
+  std::vector<torch::Tensor> parts;
+  for (const torch::Tensor& part : x.split(kPictures))
+    parts.push_back(run(part, begin, end));
+  return torch::cat(parts);
+}
+
+torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
+  return run_frozen(images, 0, num_blocks() + 1);
 }
 
 std::vector<BatchNormInput> BlockChain::batch_norm_inputs(

@@ -26,7 +26,7 @@ struct Quadrant {
 
 constexpr Quadrant kQuadrants[] = {
     {SizeClass::small, SimilarityClass::similar, 1.0, 0,
-     AugmentStrength::standard, 4000, 6, 20,
+     AugmentStrength::standard, 3000, 5, 12,
      "few pictures would overfit the backbone, and its features were made for "
      "pictures like these: train the head alone"},
     {SizeClass::small, SimilarityClass::different, 2.0 / 3, 3e-4,

@@ -77,11 +77,7 @@ std::vector<torch::Tensor> LiveChain::live_parameters() const {
 }
 
 torch::Tensor LiveChain::forward(const torch::Tensor& images) const {
-  torch::Tensor features = images;
-  {
-    torch::NoGradGuard no_grad;
-    features = chain_.run(images, 0, cut_, BlockMode::inference);
-  }
+  const torch::Tensor features = chain_.run_frozen(images, 0, cut_);
   return chain_.run(features, cut_, chain_.num_blocks() + 1,
                     BlockMode::training);
 }

@@ -86,6 +86,10 @@ class BlockChain {
   torch::Tensor run(const torch::Tensor& x, int64_t begin, int64_t end,
                     BlockMode mode = BlockMode::inference) const;
 
+  /// The same in inference mode without autograd, a few pictures at a time.
+  torch::Tensor run_frozen(const torch::Tensor& x, int64_t begin,
+                           int64_t end) const;
+
   /// The whole model in inference mode without autograd: logits [N, classes].
   torch::Tensor logits(const torch::Tensor& images) const;
 
