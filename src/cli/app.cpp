@@ -10,6 +10,9 @@
 namespace engraft::cli {
 namespace {
 
+/// Heading of options without one; CLI11 changed its own in between.
+constexpr const char* kGroup = "Options";
+
 std::vector<std::string> option_names(const CLI::App& command) {
   std::vector<std::string> names;
   for (const auto* option : command.get_options())
@@ -57,8 +60,10 @@ std::vector<std::string> command_names(const CLI::App& app) {
 
 void set_up(CLI::App& app, int& exit_code) {
   app.formatter_fn(help_text);
+  app.option_defaults()->group(kGroup);
   app.set_help_flag("-h,--help", "this text, or that of a command")
-      ->option_text("-h, --help");
+      ->option_text("-h, --help")
+      ->group(kGroup);
   app.set_version_flag(
       "--version",
       std::string("engraft " ENGRAFT_VERSION ", LibTorch " TORCH_VERSION),
@@ -67,7 +72,7 @@ void set_up(CLI::App& app, int& exit_code) {
   for (auto* add : {add_train, add_plan, add_eval, add_predict, add_inspect})
     add(app, exit_code);
   for (auto* command : app.get_subcommands({}))
-    command->get_option("--help")->option_text("-h, --help");
+    command->get_option("--help")->option_text("-h, --help")->group(kGroup);
   app.footer(
       "  engraft train pets --out pets.pt && engraft predict pets.pt "
       "photo.jpg");

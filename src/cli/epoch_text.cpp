@@ -14,7 +14,7 @@ constexpr double kLargeGap = 0.1;
 
 std::string epoch_header() {
   return "  epoch  stage   train loss  train acc  val loss   val acc  "
-         "images/s    time\n";
+         "images/s        time\n";
 }
 
 std::string epoch_line(const EpochResult& epoch) {
@@ -25,7 +25,7 @@ std::string epoch_line(const EpochResult& epoch) {
       << percent(epoch.train_accuracy) << std::setw(10)
       << fixed(epoch.val_loss, 3) << std::setw(10)
       << percent(epoch.val_accuracy) << std::setw(10)
-      << fixed(epoch.images_per_second, 0) << std::setw(8)
+      << fixed(epoch.images_per_second, 0) << std::setw(12)
       << duration(epoch.seconds) << '\n';
   return out.str();
 }
