@@ -66,7 +66,7 @@ def prepared(path, spec):
     side = picture.size[0]
     data = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
     image = data.view(side, side, 3).permute(2, 0, 1).float() / 255
-    edge = (side - spec["crop"]) // 2
+    edge = round((side - spec["crop"]) / 2)  # as torchvision rounds
     image = image[:, edge:edge + spec["crop"], edge:edge + spec["crop"]]
     mean, std = (torch.tensor(spec[k]).view(3, 1, 1) for k in ("mean", "std"))
     return ((image - mean) / std).unsqueeze(0)

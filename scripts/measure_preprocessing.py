@@ -31,7 +31,7 @@ def view(picture, resize, crop, interpolation):
     scale = resize / min(picture.size)
     size = [max(resize, round(side * scale)) for side in picture.size]
     picture = picture.resize(size, FILTERS[interpolation])
-    left, top = ((side - crop) // 2 for side in size)
+    left, top = (round((side - crop) / 2) for side in size)
     picture = picture.crop((left, top, left + crop, top + crop))
     data = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
     return data.view(crop, crop, 3).permute(2, 0, 1)
