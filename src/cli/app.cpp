@@ -20,6 +20,13 @@ std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
+std::string advice(const std::string& name,
+                   const std::vector<std::string>& known,
+                   const std::string& help) {
+  const std::string near = did_you_mean(name, known);
+  return near.empty() ? "; see " + help + " --help" : near;
+}
+
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands({}))
@@ -43,19 +50,21 @@ std::vector<std::string> command_names(const CLI::App& app) {
 [[noreturn]] void refuse_extras(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   const CLI::App& command = chosen.empty() ? app : *chosen[0];
+  const std::string help =
+      chosen.empty() ? "engraft" : "engraft " + command.get_name();
   const auto extras = app.remaining(true);
   for (const auto& extra : extras)
     if (extra.size() > 1 && extra[0] == '-') {
       const std::string name = extra.substr(0, extra.find('='));
       fail(Fault::usage, "unknown option '", name, "'",
-           did_you_mean(name, option_names(command)));
+           advice(name, option_names(command), help));
     }
   const std::string first = extras.empty() ? "" : extras[0];
   if (chosen.empty())
     fail(Fault::usage, "unknown command '", first, "'",
-         did_you_mean(first, command_names(app)));
-  fail(Fault::usage, "'", first, "' is one argument too many; see engraft ",
-       command.get_name(), " --help");
+         advice(first, command_names(app), help));
+  fail(Fault::usage, "'", first, "' is one argument too many; see ", help,
+       " --help");
 }
 
 void set_up(CLI::App& app, int& exit_code) {

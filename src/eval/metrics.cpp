@@ -65,7 +65,7 @@ void MetricsAccumulator::start(int64_t num_classes) {
     rows = static_cast<int64_t>(interest_.size());
     for (int64_t r = 0; r < rows; ++r) row_.at(interest_[r]) = r;
   }
-  const int64_t columns = interest_.empty() ? rows : rows + 1;
+  const int64_t columns = rows < num_classes ? rows + 1 : rows;
   confusion_.assign(rows, std::vector<int64_t>(columns, 0));
 }
 

@@ -66,6 +66,7 @@ TEST(CliUsage, AMistypedWordNamesItsNearestNeighbour) {
                      "unknown option '--epoch'; did you mean '--epochs'?");
   expect_usage_error({"eval", "m.pt", "pets", "--min-acuracy=0.9"},
                      "did you mean '--min-accuracy'?");
+  expect_usage_error({"help"}, "unknown command 'help'; see engraft --help");
   expect_usage_error({"train", "--optimizer", "sdg"}, "sgd, adam");
 }
 

@@ -126,7 +126,9 @@ TEST(EvaluateModel, FindsTheModelsClassesByFolderNames) {
   EXPECT_EQ(report.main.metrics.top1, 1.0);
   EXPECT_EQ(report.classes,
             (std::vector<std::string>{"sky, blue", "green", "red"}));
-  EXPECT_EQ(report.main.metrics.confusion[0][0], 3);
+  const std::vector<std::vector<int64_t>> confusion{
+      {3, 0, 0}, {0, 3, 0}, {0, 0, 3}};
+  EXPECT_EQ(report.main.metrics.confusion, confusion);
 }
 
 TEST(EvaluateModel, TakesTheSplitThatWasAskedFor) {

@@ -30,11 +30,10 @@ struct Metrics {
 /// log_probabilities float32/64 [N, C]; labels int64 [N], in [0, C).
 /// Ties go to the lower class index. top5 counts the best min(5, C).
 /// classes_of_interest  indices in [0, C), or empty for all: only these are
-/// rows and columns of `confusion`, in this order (a prediction outside of
-/// them is counted in an added last column), so that 1000-class models stay
-/// readable.
-/// A class whose log probability is NaN counts as the least likely one; NaN
-/// at the truth makes the loss NaN.
+/// rows and columns of `confusion`, in this order (predictions outside of
+/// them, where there is an outside, are counted in an added last column), so
+/// that 1000-class models stay readable. A class whose log probability is NaN
+/// counts as the least likely one; NaN at the truth makes the loss NaN.
 Metrics compute_metrics(const torch::Tensor& log_probabilities,
                         const torch::Tensor& labels,
                         const std::vector<int64_t>& classes_of_interest = {});
