@@ -1,6 +1,6 @@
 #include "engraft/eval/predict.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "eval/tested_model.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

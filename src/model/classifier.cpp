@@ -1,6 +1,7 @@
 #include "engraft/model/classifier.h"
 
 #include <torch/csrc/jit/serialization/import.h>
+#include <torch/cuda.h>
 
 #include <filesystem>
 #include <fstream>

@@ -1,6 +1,6 @@
 #include "engraft/policy/similarity.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 #include "engraft/train/live_chain.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include "cli/colour_model.h"
 
 #include <torch/script.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 

@@ -1,7 +1,7 @@
 #include "engraft/eval/evaluator.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "cli/colour_model.h"
 #include "engraft/data/crops.h"

@@ -1,7 +1,7 @@
 #include "engraft/model/chain.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "engraft/model/surgery.h"
 #include "support/expect_fault.h"
