@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <ostream>
+#include <string>
 
 #include "engraft/error.h"
 
@@ -13,6 +14,21 @@ namespace engraft::cli {
 constexpr int kGateNotMet = 1;
 constexpr int kOurBug = 70;
 constexpr int kInterrupted = 130;
+
+/// LibTorch has no exception type of its own for it, and TorchScript wraps
+/// what the allocator says into a trace of the model's source.
+inline bool is_out_of_memory(const std::string& text) {
+  return text.find("can't allocate memory") != std::string::npos ||
+         text.find("out of memory") != std::string::npos;
+}
+
+inline void say_internal(const std::string& text, std::ostream& err) {
+  err << "engraft: internal: "
+      << (is_out_of_memory(text) ? "out of memory; a smaller --batch-size or "
+                                   "--input-size needs less"
+                                 : text)
+      << '\n';
+}
 
 /// Says what went wrong in one line and returns what to exit with.
 inline int report_failure(const std::exception_ptr& failure,
@@ -23,12 +39,11 @@ inline int report_failure(const std::exception_ptr& failure,
     err << "engraft: " << error.what() << '\n';
     return static_cast<int>(error.fault);
   } catch (const c10::Error& error) {  // what() would add a stack trace
-    err << "engraft: internal: " << error.what_without_backtrace() << '\n';
+    say_internal(error.what_without_backtrace(), err);
   } catch (const std::bad_alloc&) {
-    err << "engraft: internal: out of memory; a smaller --batch-size needs "
-           "less\n";
+    say_internal("out of memory", err);
   } catch (const std::exception& error) {
-    err << "engraft: internal: " << error.what() << '\n';
+    say_internal(error.what(), err);
   } catch (...) {
     err << "engraft: internal: unknown failure\n";
   }

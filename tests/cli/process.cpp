@@ -25,7 +25,7 @@ std::string text_of(const std::string& path) {
 }  // namespace
 
 Process::Process(const std::vector<std::string>& arguments,
-                 const std::string& input) {
+                 const std::string& input, long memory_kib) {
   write_text(folder_ / "in", input);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
@@ -35,13 +35,18 @@ Process::Process(const std::vector<std::string>& arguments,
   posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, out.c_str(), create, 0600);
   posix_spawn_file_actions_addopen(&files, 2, err.c_str(), create, 0600);
-  std::vector<std::string> words{ENGRAFT_BINARY};
+  std::vector<std::string> words;
+  if (memory_kib > 0)
+    words = {
+        "/bin/sh", "-c",
+        "ulimit -v " + std::to_string(memory_kib) + "; exec \"$0\" \"$@\""};
+  words.push_back(ENGRAFT_BINARY);
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const int error =
-      posix_spawn(&pid_, ENGRAFT_BINARY, &files, nullptr, argv.data(), environ);
+      posix_spawn(&pid_, argv[0], &files, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   if (error) throw std::runtime_error("cannot start " ENGRAFT_BINARY);
 }

@@ -18,8 +18,9 @@ struct Outcome {
 /// The built binary as a process of its own.
 class Process {
  public:
+  /// memory_kib  address space that it may take, in KiB; 0: no limit.
   explicit Process(const std::vector<std::string>& arguments,
-                   const std::string& input = "");
+                   const std::string& input = "", long memory_kib = 0);
   void send(int signal) const;
   /// Waits until `text` is on standard error; false after `seconds`.
   bool says(const std::string& text, double seconds) const;
