@@ -108,7 +108,8 @@ TEST_F(CliCommands, PredictTakesAListOnStandardInputInItsOrder) {
 
 TEST_F(CliCommands, PredictWritesCsvWithQuotes) {
   const auto path = picture("a \"b\", c.png", {10, 10, 200});
-  const std::string quoted = "\"" + (folder_ / "a \"\"b\"\", c.png") + "\",";
+  std::string quoted = folder_ / "a \"\"b\"\", c.png";
+  quoted.insert(0, 1, '"').append("\",");
   const Outcome one = run_engraft({"predict", model_, path, "--format", "csv"});
   EXPECT_EQ(lines(one.out)[0], "path,class,probability");
   EXPECT_EQ(lines(one.out)[1].rfind(quoted + "\"sky, blue\",0.99", 0), 0u)
@@ -159,6 +160,22 @@ TEST_F(CliCommands, WhatIsNoModelExitsWith4AndWhatIsNotThereWith5) {
   const Outcome out = run_engraft(training(folder_ / "no/such/folder/out.pt"));
   EXPECT_EQ(out.code, 5);
   EXPECT_NE(out.err.find("no/such/folder"), std::string::npos) << out.err;
+}
+
+TEST_F(CliCommands, WhatNeitherUserNorFilesExplainExitsWith70) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer needs the address space itself";
+#endif
+  // No picture or flag is wrong: the machine refuses 2 GB of ten crops.
+  const auto path = picture("a.png", {200, 10, 10});
+  const Outcome run =
+      test::Process({"predict", model_, path, "--crops", "10", "--input-size",
+                     "4096", "--resize", "4096"},
+                    "", 2'500'000)
+          .wait();
+  EXPECT_EQ(run.code, 70) << run.err;
+  EXPECT_EQ(run.err.rfind("engraft: internal: out of memory", 0), 0u)
+      << run.err;
 }
 
 TEST_F(CliCommands, TrainSaysWhatItDoesAndItsFilePredicts) {
