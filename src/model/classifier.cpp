@@ -78,8 +78,19 @@ void read_record(Classifier& classifier, const std::string& text) {
   classifier.input.source = "engraft.json in the file";
 }
 
+/// The sidecar of mine.pt is mine.json; of mine.script.pt and mine.trace.pt,
+/// two forms of one model, mine.script.json or else mine.json.
+fs::path find_sidecar(const fs::path& model) {
+  fs::path sidecar = fs::path(model).replace_extension(".json");
+  std::error_code error;
+  if (fs::exists(sidecar, error)) return sidecar;
+  const std::string form = model.stem().extension().string();
+  if (form != ".script" && form != ".trace") return sidecar;
+  return sidecar.replace_extension().replace_extension(".json");
+}
+
 void read_sidecar(Classifier& classifier) {
-  const fs::path sidecar = fs::path(classifier.path).replace_extension(".json");
+  const fs::path sidecar = find_sidecar(classifier.path);
   std::ifstream in(sidecar);
   if (!in) return;
   const std::string where = sidecar.string();
@@ -91,21 +102,6 @@ void read_sidecar(Classifier& classifier) {
   if (!document.contains("input")) return;
   classifier.input = input_spec_from_json(document["input"], where);
   classifier.input.source = "sidecar " + where;
-}
-
-/// The flags as a phrase for InputSpec::source; "" when none is given.
-std::string flags_given(const InputOptions& options) {
-  std::string out;
-  InputOptions::fields(options, [&](const char* name, const auto& value,
-                                    const char*, const auto&) {
-    bool given;
-    if constexpr (requires { value.has_value(); })
-      given = value.has_value();
-    else
-      given = !value.empty();
-    if (given) out += std::string(out.empty() ? "" : ", ") + "--" + name;
-  });
-  return out;
 }
 
 }  // namespace
@@ -121,9 +117,7 @@ Classifier load_classifier(const std::string& path,
     read_sidecar(classifier);
   else
     read_record(classifier, record);
-  const std::string flags = flags_given(options);
   classifier.input = apply(options, classifier.input);
-  if (!flags.empty()) classifier.input.source += ", with " + flags;
   normalise_module(classifier);
   return classifier;
 }

@@ -109,11 +109,34 @@ void write_atomically(const std::string& path, const std::string& bytes) {
   file.commit();
 }
 
-void check_writable(const std::string& path) {
+void save_or_rescue(const Classifier& classifier, const std::string& path) {
+  try {
+    save_classifier(classifier, path);
+  } catch (const Error& lost) {
+    const std::string rescue =
+        fs::temp_directory_path() /
+        ("engraft-" + std::to_string(::getpid()) + ".pt");
+    try {
+      save_classifier(classifier, rescue);
+    } catch (const Error&) {
+      throw lost;
+    }
+    fail(Fault::io, lost.what(), "; the trained model is in ", rescue,
+         " instead");
+  }
+}
+
+void check_writable(const std::string& path, uint64_t bytes) {
   std::error_code error;
   if (fs::is_directory(path, error))
     fail(Fault::io, path, ": is a folder; name a file in it");
   const AtomicFile probe(path);
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  const uint64_t room = fs::space(folder, error).available;
+  if (!error && room < bytes)
+    fail(Fault::io, path, ": its disk has ", room >> 10,
+         " KiB left, the model takes about ", bytes >> 10, " KiB");
 }
 
 }  // namespace engraft

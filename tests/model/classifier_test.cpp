@@ -133,7 +133,22 @@ TEST(LoadClassifier, ReadsTheSidecarAndFlagsWin) {
   EXPECT_EQ(model.input.resize, 48);
   EXPECT_EQ(model.input.mean[1], 0.2);
   EXPECT_NE(model.input.source.find("m.json"), std::string::npos);
-  EXPECT_NE(model.input.source.find("--resize"), std::string::npos);
+  const std::string& source = model.input.source;
+  EXPECT_NE(source.find("--resize"), std::string::npos);
+  EXPECT_EQ(source.find("--resize"), source.rfind("--resize")) << source;
+}
+
+TEST(LoadClassifier, TwoFormsOfOneModelShareASidecar) {
+  const test::TempFolder folder;
+  std::ofstream(folder / "m.json")
+      << R"({"input": {"resize": 40, "crop": 32}})";
+  const auto script = written(tiny::residual(), folder / "m.script.pt");
+  EXPECT_EQ(load_classifier(script).input.resize, 40);
+  std::ofstream(folder / "m.script.json")
+      << R"({"input": {"resize": 50, "crop": 32}})";
+  EXPECT_EQ(load_classifier(script).input.resize, 50);
+  const auto other = written(tiny::residual(), folder / "m.other.pt");
+  EXPECT_EQ(load_classifier(other).input.source, InputSpec().source);
 }
 
 TEST(LoadClassifier, FindsTheInputSizeByRunning) {
@@ -167,11 +182,32 @@ TEST(SaveClassifier, AFailureLeavesTheOldFileAndNoOther) {
   EXPECT_FAULT(check_writable(folder / "no/x.pt"), Fault::io,
                "cannot be written");
   EXPECT_FAULT(check_writable(folder.path()), Fault::io, "a folder");
+  EXPECT_FAULT(check_writable(folder / "x.pt", uint64_t{1} << 62), Fault::io,
+               "KiB left");
   const std::string path = folder / "old.pt";
   std::ofstream(path) << "old";
   check_writable(path);
   EXPECT_EQ(fs::file_size(path), 3u);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(SaveClassifier, AFullDiskDoesNotCostTheTraining) {
+  const test::TempFolder folder;
+  const Classifier model = make_classifier(tiny::residual(), tiny::input());
+  const char* before = std::getenv("TMPDIR");
+  setenv("TMPDIR", folder.path().c_str(), 1);
+  EXPECT_FAULT(save_or_rescue(model, "/dev/full/x.pt"), Fault::io,
+               "the trained model is in " + folder.path());
+  if (before)
+    setenv("TMPDIR", std::string(before).c_str(), 1);
+  else
+    unsetenv("TMPDIR");
+  std::string rescued;
+  for (const auto& file : fs::directory_iterator(folder.path()))
+    rescued = file.path();
+  EXPECT_TRUE(BlockChain(load_classifier(rescued))
+                  .logits(images())
+                  .equal(BlockChain(model).logits(images())));
 }
 
 /// Runs the project's Python, when it has torch.

@@ -59,9 +59,15 @@ void save_classifier(const Classifier& classifier, const std::string& path);
 /// Bytes written atomically as save_classifier does it.
 void write_atomically(const std::string& path, const std::string& bytes);
 
+/// As save_classifier; where `path` cannot be written, the file goes to the
+/// system's folder for temporary files instead, and the Error(Fault::io) that
+/// is thrown names it: training is not lost to a full disk.
+void save_or_rescue(const Classifier& classifier, const std::string& path);
+
 /// Throws Error(Fault::io) when `path` could not be written later: missing
-/// folder, no permission. Called before hours of training.
-void check_writable(const std::string& path);
+/// folder, no permission, less than `bytes` of room. Called before hours of
+/// training.
+void check_writable(const std::string& path, uint64_t bytes = 0);
 
 /// "cpu", "cuda:0": auto takes CUDA where LibTorch and the machine have it.
 /// Throws Error(Fault::usage) for a device that is not there.
