@@ -57,8 +57,12 @@ void print_text(const TrainResult& result) {
     std::cout << "stopped before the first epoch ended: nothing is saved\n";
     return;
   }
-  std::cout << best_text(result) << report_text(result.val);
-  if (result.test) std::cout << report_text(*result.test);
+  std::cout << best_text(result);
+  for (const auto* report : {&result.val, &result.test})
+    if (*report) std::cout << report_text(**report);
+  if (!result.val && !result.folder.val.empty())
+    std::cout << paragraph("test", "not made (stopped by you): engraft eval " +
+                                       result.out + " " + result.folder.root);
   std::cout << frozen_text(result) << saved_text(result);
 }
 

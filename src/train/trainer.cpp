@@ -3,6 +3,7 @@
 #include <torch/version.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "engraft/data/preview.h"
 #include "engraft/model/surgery.h"
@@ -40,14 +41,27 @@ Json epoch_json(const EpochResult& e) {
           {"head_lr", e.head_lr},       {"backbone_lr", e.backbone_lr}};
 }
 
-/// engraft.json. Free of times, so that a run repeated gives the same file.
+/// What changes nothing in the result has no place in its file.
+Json options_for_record(const TrainOptions& options) {
+  Json out = to_json(options);
+  for (const char* key : {"out", "preview", "threads"}) out.erase(key);
+  return out;
+}
+
+Json report_for_record(const std::optional<Report>& report) {
+  if (!report) return {};
+  Json out = to_json(*report);
+  for (const char* key : {"model", "data", "seconds"}) out.erase(key);
+  out["one_crop"].erase("seconds");
+  return out;
+}
+
+/// engraft.json. Free of times and of its own path, so that a run repeated
+/// gives the same file.
 Json make_record(const TrainResult& r, const TrainOptions& options,
                  const HeadInfo& head, double temperature) {
   Json epochs = Json::array();
   for (const EpochResult& e : r.epochs) epochs.push_back(epoch_json(e));
-  Json report = to_json(r.val);
-  report.erase("seconds");
-  report["one_crop"].erase("seconds");
   return {{"format", 1},
           {"tool", std::string("engraft ") + ENGRAFT_VERSION},
           {"libtorch", TORCH_VERSION},
@@ -56,7 +70,7 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
           {"head", {{"weight", head.weight}, {"bias", head.bias}}},
           {"source_model", r.model},
           {"plan", to_json(r.plan)},
-          {"options", to_json(options)},
+          {"options", options_for_record(options)},
           {"dataset",
            {{"fingerprint", r.folder.fingerprint},
             {"train", r.folder.train.size()},
@@ -68,9 +82,13 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
           {"diverged", r.diverged},
           {"frozen",
            {{"tensors", r.frozen_tensors}, {"checksum", r.frozen_checksum}}},
-          {"val", report},
+          {"val", report_for_record(r.val)},
+          {"test", report_for_record(r.test)},
           {"temperature", temperature}};
 }
+
+/// Thrown out of a test that the user stops.
+struct Stopped {};
 
 Report test_model(const TrainResult& r, const BlockChain& chain,
                   const TrainOptions& options,
@@ -81,6 +99,7 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   evaluator.threads = options.base.run.threads;
   const auto start = Clock::now();
   const auto progress = [&](int64_t done, int64_t all) {
+    if (callbacks.stop && callbacks.stop()) throw Stopped();
     if (!callbacks.progress) return;
     const double spent =
         std::chrono::duration<double>(Clock::now() - start).count();
@@ -100,6 +119,34 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   std::tie(report.main, report.one_crop) =
       evaluate(chain, r.classifier.input, samples, evaluator, {}, progress);
   return report;
+}
+
+/// Fills in `val` and `test`; false when the user stopped it.
+bool test_result(TrainResult& result, const BlockChain& chain,
+                 const TrainOptions& options, const TrainCallbacks& callbacks) {
+  const ImageFolder& folder = result.folder;
+  try {
+    if (!folder.val.empty())
+      result.val =
+          test_model(result, chain, options, folder.val, "val", callbacks);
+    if (!folder.test.empty())
+      result.test =
+          test_model(result, chain, options, folder.test, "test", callbacks);
+  } catch (const Stopped&) {
+    result.interrupted = true;
+  }
+  return result.val || result.test;
+}
+
+/// With the weights on the CPU, for machines without this device.
+void save_result(TrainResult& result, BlockChain& chain,
+                 const TrainOptions& options, double temperature) {
+  const torch::Device device = chain.device();
+  chain.to(torch::kCPU);
+  result.classifier.record =
+      make_record(result, options, chain.head(), temperature);
+  save_or_rescue(result.classifier, options.out);
+  chain.to(device);
 }
 
 void check_trainable(const ImageFolder& folder) {
@@ -166,6 +213,9 @@ TrainResult train(const TrainOptions& options,
   if (!options.preview.empty()) check_writable(options.preview);
   torch::manual_seed(options.base.run.seed);
   PlanResult planned = make_plan(options.base, callbacks);
+  std::error_code unknown;
+  const auto bytes = std::filesystem::file_size(planned.model, unknown);
+  check_writable(options.out, unknown ? 0 : bytes);
   if (callbacks.planned)
     callbacks.planned(planned.plan, planned.folder, planned.classifier);
   TrainResult result;
@@ -197,16 +247,10 @@ TrainResult train(const TrainOptions& options,
     take_over(result, std::move(fitted));
   }
   if (result.best_epoch > 0) {
-    result.val =
-        test_model(result, chain, options, result.folder.val, "val", callbacks);
-    if (!result.folder.test.empty())
-      result.test = test_model(result, chain, options, result.folder.test,
-                               "test", callbacks);
-    chain.to(torch::kCPU);
     result.classifier.classes = result.folder.classes;
-    result.classifier.record =
-        make_record(result, options, chain.head(), temperature);
-    save_classifier(result.classifier, options.out);
+    save_result(result, chain, options, temperature);
+    if (!result.interrupted && test_result(result, chain, options, callbacks))
+      save_result(result, chain, options, temperature);
   }
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return result;
@@ -232,7 +276,7 @@ Json to_json(const TrainResult& r) {
           {"diverged", r.diverged},
           {"frozen",
            {{"tensors", r.frozen_tensors}, {"checksum", r.frozen_checksum}}},
-          {"val", to_json(r.val)},
+          {"val", r.val ? to_json(*r.val) : Json()},
           {"test", r.test ? to_json(*r.test) : Json()},
           {"notes", r.notes},
           {"seconds", r.seconds}};

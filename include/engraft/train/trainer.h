@@ -44,8 +44,8 @@ struct TrainCallbacks {
       planned;
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const EpochResult&)> epoch;
-  /// Read between steps; true ends training after the step in hand, with the
-  /// best model so far as the result.
+  /// Read between steps; true ends training or testing after the step in hand,
+  /// with the best model so far as the result.
   std::function<bool()> stop;
 };
 
@@ -62,7 +62,9 @@ struct TrainResult {
   /// Hash over all frozen tensors; the same before and after, or train throws.
   std::string frozen_checksum;
   int64_t frozen_tensors = 0;
-  Report val;  ///< of the best model; classes, crops and one_crop as `eval`
+  /// Of the best model; classes, crops and one_crop as `eval`. None when the
+  /// run was interrupted.
+  std::optional<Report> val;
   std::optional<Report> test;  ///< likewise, when DATA has a test part
   double seconds = 0;
   std::vector<std::string> notes;
@@ -78,7 +80,8 @@ struct PlanResult {
 PlanResult make_plan(const PlanCommandOptions& options,
                      const TrainCallbacks& callbacks = {});
 
-/// `engraft train`, whole, up to and including the saved file.
+/// `engraft train`, whole, up to and including the saved file. It is saved as
+/// soon as training ends, and again with the figures once it is tested.
 /// Throws Error as its parts do; a run that diverges before any good epoch
 /// throws Error(Fault::model).
 TrainResult train(const TrainOptions& options,
