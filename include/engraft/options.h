@@ -59,20 +59,25 @@ enum class Interpolation { nearest, bilinear, bicubic };
 enum class AugmentStrength { none, light, standard, strong };
 enum class SizeClass { small, large };
 enum class SimilarityClass { similar, different };
-enum class OptimizerKind { sgd, adam };
+enum class OptimizerKind { automatic, sgd, adam, lbfgs };
 enum class ScheduleKind { constant, linear, cosine };
 enum class ClassWeights { none, balanced };
 enum class CropAverage { softmax, logits };
 enum class ListFormat { text, csv, jsonl };
+enum class CachePrecision { automatic, f32, f16 };
+enum class InferenceKind { automatic, plain, folded, fused, onednn, bf16 };
 ENGRAFT_ENUM_NAMES(Interpolation, "nearest", "bilinear", "bicubic");
 ENGRAFT_ENUM_NAMES(AugmentStrength, "none", "light", "standard", "strong");
 ENGRAFT_ENUM_NAMES(SizeClass, "small", "large");
 ENGRAFT_ENUM_NAMES(SimilarityClass, "similar", "different");
-ENGRAFT_ENUM_NAMES(OptimizerKind, "sgd", "adam");
+ENGRAFT_ENUM_NAMES(OptimizerKind, "auto", "sgd", "adam", "lbfgs");
 ENGRAFT_ENUM_NAMES(ScheduleKind, "constant", "linear", "cosine");
 ENGRAFT_ENUM_NAMES(ClassWeights, "none", "balanced");
 ENGRAFT_ENUM_NAMES(CropAverage, "softmax", "logits");
 ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
+ENGRAFT_ENUM_NAMES(CachePrecision, "auto", "f32", "f16");
+ENGRAFT_ENUM_NAMES(InferenceKind, "auto", "plain", "folded", "fused", "onednn",
+                   "bf16");
 
 /// How the model wants its pictures, when the file or its sidecar does not say
 /// or says it wrongly. Each set field wins over both.
@@ -124,6 +129,8 @@ struct RunOptions {
   int64_t seed = 0;
   int64_t threads = 0;
   std::string device = "auto";
+  InferenceKind inference = InferenceKind::automatic;
+  bool verbose = false;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -133,6 +140,12 @@ struct RunOptions {
           "only",
           Range{0, 1024});
     visit("device", self.device, "auto, cpu, cuda or cuda:N", Any{});
+    visit("inference", self.inference,
+          "how what is not trained is computed; auto times the ways on the "
+          "first pictures, plain is the model's own arithmetic",
+          Any{});
+    visit("verbose", self.verbose,
+          "also say how the work was done and what it cost", Any{});
   }
 };
 
@@ -178,7 +191,7 @@ struct PlanOptions {
   std::optional<SimilarityClass> similarity;
   std::string freeze_until = "auto";
   std::optional<double> lr, backbone_lr, block_decay;
-  std::optional<int64_t> epochs, head_epochs, batch_size;
+  std::optional<int64_t> epochs, head_epochs, batch_size, views;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -211,24 +224,62 @@ struct PlanOptions {
           Range{0, 100000});
     visit("batch-size", self.batch_size, "(auto: from the plan)",
           Range{1, 65536});
+    visit("views", self.views,
+          "random views of a picture that pass the frozen blocks once and are "
+          "used again over the epochs; 0 for new ones through these blocks in "
+          "each epoch (auto: from epochs and cache)",
+          Range{0, 100000});
+  }
+};
+
+/// Where what the frozen blocks give is kept.
+struct CacheOptions {
+  std::string cache = "auto";
+  double cache_limit = 20, cache_memory = 64;
+  CachePrecision cache_precision = CachePrecision::automatic;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("cache", self.cache,
+          "folder that keeps what frozen blocks give for the next run; none "
+          "for no longer than this one, auto for the user's cache folder",
+          Any{});
+    visit("cache-limit", self.cache_limit,
+          "GB that the folder may grow to; what was not used for longest goes "
+          "first",
+          Range{0, 1e6});
+    visit("cache-memory", self.cache_memory,
+          "MB of it held in memory, the rest is mapped from disk",
+          Range{0, 1e6});
+    visit("cache-precision", self.cache_precision,
+          "numbers in the cache; auto takes f16 where it changes the head's "
+          "output by less than 1 in 1000",
+          Any{});
   }
 };
 
 /// How the head and the live blocks are trained.
 struct OptimOptions {
-  OptimizerKind optimizer = OptimizerKind::adam;
+  OptimizerKind optimizer = OptimizerKind::automatic;
+  std::optional<double> head_l2;
   double momentum = 0.9;
   double weight_decay = 1e-4;
   ScheduleKind schedule = ScheduleKind::cosine;
   double warmup = 0.1;
-  double label_smoothing = 0.1;
+  std::optional<double> label_smoothing;
   ClassWeights class_weights = ClassWeights::none;
   double clip_norm = 5.0;
+  int64_t accumulate = 1;
   int64_t patience = 0;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("optimizer", self.optimizer, "update rule", Any{});
+    visit("optimizer", self.optimizer,
+          "update rule; auto trains the head by lbfgs, blocks by adam", Any{});
+    visit("head-l2", self.head_l2,
+          "L2 penalty of the head with lbfgs, on standardised features (auto: "
+          "by cross-validation)",
+          Range{0, 1e6});
     visit("momentum", self.momentum, "of sgd; beta1 of adam", Range{0, 0.9999});
     visit("weight-decay", self.weight_decay,
           "L2 penalty on weights, not on biases and norms", Range{0, 1});
@@ -238,11 +289,16 @@ struct OptimOptions {
           "share of a stage's steps over which the rate rises from 0",
           Range{0, 0.9});
     visit("label-smoothing", self.label_smoothing,
-          "share of the target spread evenly over the classes", Range{0, 0.99});
+          "share of the target spread evenly over the classes (auto: 0.1, and "
+          "none with lbfgs)",
+          Range{0, 0.99});
     visit("class-weights", self.class_weights,
           "weights in the loss: balanced is inverse to class frequency", Any{});
     visit("clip-norm", self.clip_norm,
           "largest norm of the whole gradient, 0 for no limit", Range{0, 1e6});
+    visit("accumulate", self.accumulate,
+          "batches whose gradients add up to one step of live blocks",
+          Range{1, 65536});
     visit("patience", self.patience,
           "stop after so many epochs without a better one, 0 for never",
           Range{0, 100000});
@@ -254,6 +310,7 @@ struct PlanCommandOptions {
   std::string model, data;
   PlanOptions plan;
   AugmentOptions augment;
+  CacheOptions cache;
   DataOptions data_options;
   InputOptions input;
   RunOptions run;
@@ -264,6 +321,7 @@ struct PlanCommandOptions {
           "TorchScript file to start from (auto: EfficientNet-Lite0)", Any{});
     PlanOptions::fields(self.plan, visit);
     AugmentOptions::fields(self.augment, visit);
+    CacheOptions::fields(self.cache, visit);
     DataOptions::fields(self.data_options, visit);
     InputOptions::fields(self.input, visit);
     RunOptions::fields(self.run, visit);
@@ -315,7 +373,7 @@ struct EvalOptions {
   ViewOptions view;
   std::string split = "auto";
   std::optional<double> min_accuracy;
-  int64_t batch_size = 16;
+  int64_t batch_size = 40;
   DataOptions data_options;
   InputOptions input;
   RunOptions run;
@@ -346,7 +404,7 @@ struct PredictOptions {
   ViewOptions view{1, CropAverage::softmax};
   int64_t top = 1;
   ListFormat format = ListFormat::text;
-  int64_t batch_size = 16;
+  int64_t batch_size = 40;
   InputOptions input;
   RunOptions run;
 

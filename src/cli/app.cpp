@@ -78,7 +78,8 @@ void set_up(CLI::App& app, int& exit_code) {
       std::string("engraft " ENGRAFT_VERSION ", LibTorch " TORCH_VERSION),
       "versions of engraft and LibTorch");
   app.require_subcommand(0, 1);
-  for (auto* add : {add_train, add_plan, add_eval, add_predict, add_inspect})
+  for (auto* add :
+       {add_train, add_plan, add_eval, add_predict, add_inspect, add_cache})
     add(app, exit_code);
   for (auto* command : app.get_subcommands({}))
     command->get_option("--help")->option_text("-h, --help")->group(kGroup);

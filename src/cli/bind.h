@@ -92,6 +92,7 @@ void bind(CLI::App& command, Options& options) {
   group<AugmentOptions>(command, "Training views");
   group<OptimOptions>(command, "Optimisation");
   group<ViewOptions>(command, "Testing");
+  group<CacheOptions>(command, "Cache");
   group<DataOptions>(command, "Data");
   group<InputOptions>(command, "Model input");
   group<RunOptions>(command, "Run");

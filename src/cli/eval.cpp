@@ -28,6 +28,7 @@ int eval_command(const EvalOptions& options, bool json) {
     print_json(std::cout, to_json(report));
   else
     std::cout << report_text(report);
+  if (options.run.verbose) note("inference " + report.inference.text());
   const double accuracy = report.main.metrics.top1;
   if (!options.min_accuracy || accuracy >= *options.min_accuracy) return 0;
   std::cerr << "engraft: top-1 accuracy " << brief(accuracy)

@@ -33,12 +33,62 @@ std::string best_text(const TrainResult& result) {
                     : result.early_stopped
                         ? " (stopped early: no better epoch came)"
                         : "";
-  return paragraph("best", "epoch " + std::to_string(result.best_epoch) +
-                               " of " + std::to_string(result.epochs.size()) +
-                               how + ": validation accuracy " +
+  const std::string which = result.epochs.size() == 1 && best.solved
+                                ? "the head's optimum"
+                                : "epoch " + std::to_string(result.best_epoch) +
+                                      " of " +
+                                      std::to_string(result.epochs.size());
+  return paragraph("best", which + how + ": validation accuracy " +
                                percent(best.val_accuracy) + ", loss " +
                                fixed(best.val_loss, 3) + " (centre crop)") +
          gap_text(best);
+}
+
+std::string share(double part, double whole) {
+  return whole > 0 ? fixed(100 * part / whole, 0) + " %" : "none";
+}
+
+/// How the work was done and what it cost.
+std::string verbose_text(const TrainResult& result) {
+  const ActivationStats& a = result.activations;
+  std::string out;
+  if (a.row_bytes > 0) {
+    out += paragraph(
+        "features",
+        std::to_string(a.found) + " views found in the cache, " +
+            std::to_string(a.computed) + " computed in " + duration(a.seconds) +
+            " (" + share(a.seconds_waiting, a.seconds) +
+            " of it waiting for pictures)" +
+            (a.damaged
+                 ? ", " + std::to_string(a.damaged) + " damaged ones made again"
+                 : "") +
+            "; kept as " + std::string(name_of(a.precision)) +
+            (a.f16_difference >= 0 ? " (f16 changes the output by " +
+                                         brief(a.f16_difference) + ")"
+                                   : "") +
+            (a.folder.empty() ? "" : " in " + a.folder));
+    if (!a.trouble.empty()) out += paragraph("cache", a.trouble);
+    if (a.computed > 0) out += paragraph("inference", a.prefix.text());
+  }
+  if (result.head)
+    out += paragraph("head", "L2 penalty " + brief(result.head->l2) + " of " +
+                                 std::to_string(result.head->trials.size()) +
+                                 " tried, " +
+                                 counted(result.head->iterations, "iteration") +
+                                 " of L-BFGS");
+  double seconds = 0, waiting = 0;
+  for (const EpochResult& epoch : result.epochs) {
+    seconds += epoch.seconds;
+    waiting += epoch.seconds_waiting;
+  }
+  out +=
+      paragraph("epochs", duration(seconds) + ", " + share(waiting, seconds) +
+                              " of it waiting for pictures");
+  if (result.val) out += paragraph("testing", result.val->inference.text());
+  return out +
+         paragraph("memory",
+                   fixed(static_cast<double>(result.peak_memory) / 1e6, 0) +
+                       " MB at most");
 }
 
 std::string saved_text(const TrainResult& result) {
@@ -51,7 +101,7 @@ std::string saved_text(const TrainResult& result) {
          "use it    engraft predict " + result.out + " photo.jpg\n";
 }
 
-void print_text(const TrainResult& result) {
+void print_text(const TrainResult& result, bool verbose) {
   if (!outputs_are_one()) std::cout << epoch_table(result.epochs);
   if (result.best_epoch == 0) {
     std::cout << "stopped before the first epoch ended: nothing is saved\n";
@@ -63,7 +113,9 @@ void print_text(const TrainResult& result) {
   if (!result.val && !result.folder.val.empty())
     std::cout << paragraph("test", "not made (stopped by you): engraft eval " +
                                        result.out + " " + result.folder.root);
-  std::cout << frozen_text(result) << saved_text(result);
+  std::cout << frozen_text(result);
+  if (verbose) std::cout << verbose_text(result);
+  std::cout << saved_text(result);
 }
 
 int train_command(const TrainOptions& options, bool json) {
@@ -75,7 +127,7 @@ int train_command(const TrainOptions& options, bool json) {
   if (json)
     print_json(std::cout, to_json(result));
   else
-    print_text(result);
+    print_text(result, options.base.run.verbose);
   return result.interrupted ? kInterrupted : 0;
 }
 

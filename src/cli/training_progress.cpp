@@ -34,6 +34,7 @@ void TrainingProgress::planned(const TransferPlan& plan,
 void TrainingProgress::progress(const TrainProgress& now) {
   if (now.phase != "train" && now.phase != "val") {
     const std::string label = now.phase == "similarity" ? "looking at pictures"
+                              : now.phase == "features" ? "frozen blocks"
                               : now.phase == "test"     ? "testing"
                                                         : now.phase;
     return progress_.show(label, now.images, now.images_in_epoch);

@@ -39,29 +39,35 @@ struct Task {
   int64_t row = 0, epoch = 0;
 };
 
+int64_t views_per_sample(const LoaderOptions& options) {
+  return options.augment ? options.views : options.crops;
+}
+
 int64_t floats_per_sample(const LoaderOptions& options) {
-  const int64_t views = options.augment ? 1 : options.crops;
-  return views * 3 * options.input.crop * options.input.crop;
+  return views_per_sample(options) * 3 * options.input.crop *
+         options.input.crop;
 }
 
 std::vector<int64_t> full_shape(const LoaderOptions& options) {
   const int64_t side = options.input.crop;
-  if (options.augment || options.crops == 1)
-    return {options.batch_size, 3, side, side};
-  return {options.batch_size, options.crops, 3, side, side};
-}
-
-/// Fisher-Yates, from (seed, epoch) alone.
-void shuffle(std::vector<int64_t>& order, uint64_t seed, int64_t epoch) {
-  constexpr uint64_t kShuffle = 0x73687566666C65;  // no image has this key
-  ImageRandom random(seed, static_cast<uint64_t>(epoch), kShuffle);
-  for (size_t i = order.size(); i > 1; --i)
-    std::swap(
-        order[i - 1],
-        order[static_cast<size_t>(random.uniform() * static_cast<double>(i))]);
+  const int64_t views = views_per_sample(options);
+  if (views == 1) return {options.batch_size, 3, side, side};
+  return {options.batch_size, views, 3, side, side};
 }
 
 }  // namespace
+
+std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch) {
+  constexpr uint64_t kShuffle = 0x73687566666C65;  // no image has this key
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  ImageRandom random(seed, static_cast<uint64_t>(epoch), kShuffle);
+  for (size_t i = order.size(); i > 1; --i)  // Fisher-Yates
+    std::swap(
+        order[i - 1],
+        order[static_cast<size_t>(random.uniform() * static_cast<double>(i))]);
+  return order;
+}
 
 struct Loader::State {
   State(const std::vector<Sample>& samples, LoaderOptions options);
@@ -86,6 +92,7 @@ struct Loader::State {
   std::shared_ptr<Slot> wait_for_front();
   Batch finish(Slot& slot) const;
 
+  const ShareCores sharing_;
   int64_t ahead_ = 1;  // batches that may be begun before they are asked for
   std::mutex mutex_;   // guards everything below but the threads
   std::condition_variable work_, done_;
@@ -108,7 +115,6 @@ Loader::State::State(const std::vector<Sample>& samples, LoaderOptions options)
   if (threads <= 0) threads = std::thread::hardware_concurrency();
   threads = std::clamp<int64_t>(threads, 1, 1024);
   cv::setNumThreads(0);
-  share_cores();
   // A worker computes on its own core alone. ATen keeps the number per thread
   // but also remembers the last one for threads to come: put that back.
   const int aten_threads = at::get_num_threads();
@@ -137,9 +143,12 @@ void Loader::State::start_epoch(int64_t epoch) {
     const std::lock_guard lock(mutex_);
     // Workers hold their slots themselves: rows under way end unseen.
     slots_.clear();
-    order_.resize(samples_.size());
-    std::iota(order_.begin(), order_.end(), int64_t{0});
-    if (options_.augment) shuffle(order_, options_.seed, epoch);
+    if (options_.augment && options_.shuffle) {
+      order_ = epoch_order(std::ssize(samples_), options_.seed, epoch);
+    } else {
+      order_.resize(samples_.size());
+      std::iota(order_.begin(), order_.end(), int64_t{0});
+    }
     epoch_ = epoch;
     claimed_ = taken_ = 0;
   }
@@ -192,15 +201,17 @@ void Loader::State::fill(const Task& task) const {
   const InputSpec& input = options_.input;
   float* out = task.slot->images.mutable_data_ptr<float>() +
                task.row * floats_per_sample(options_);
-  if (options_.augment)
-    return normalise_into(training_view(sample, *options_.augment, input,
-                                        options_.seed, task.epoch),
-                          input, out);
-  for (const cv::Mat& view :
-       evaluation_views(decode_image(sample.path), input, options_.crops)) {
+  const auto write = [&](const cv::Mat& view) {
     normalise_into(view, input, out);
     out += 3 * input.crop * input.crop;
-  }
+  };
+  if (options_.augment)
+    for_each_training_view(sample, *options_.augment, input, options_.seed,
+                           task.epoch, options_.views, write);
+  else
+    for (const cv::Mat& view :
+         evaluation_views(decode_image(sample.path), input, options_.crops))
+      write(view);
 }
 
 std::shared_ptr<Slot> Loader::State::wait_for_front() {

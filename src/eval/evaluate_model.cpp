@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <tuple>
 
 #include "engraft/eval/evaluator.h"
 #include "eval/class_names.h"
@@ -91,13 +90,20 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   say_what_was_seen(model.classifier, folder, selection.split, options, note);
   for (auto& sample : selection.samples) sample.label = outputs[sample.label];
 
-  Report report{options.model, options.data, selection.split, {}, {}, {}};
+  Report report;
+  report.model = options.model;
+  report.data = options.data;
+  report.split = selection.split;
   for (const int64_t output : outputs)
     report.classes.push_back(model.classifier.classes[output]);
-  std::tie(report.main, report.one_crop) =
+  Evaluated seen =
       evaluate(model.chain, model.classifier.input, selection.samples,
-               {options.view, options.batch_size, options.run.threads}, outputs,
-               progress);
+               {options.view, options.batch_size, options.run.threads,
+                options.run.inference},
+               outputs, progress);
+  report.main = std::move(seen.main);
+  report.one_crop = std::move(seen.one_crop);
+  report.inference = std::move(seen.inference);
   if (std::isnan(report.main.metrics.loss))
     fail(Fault::model, options.model, ": its output is not a number for some ",
          "picture: its weights are broken, or its input is not as recorded");

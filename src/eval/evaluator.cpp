@@ -28,7 +28,7 @@ class Stopwatch {
 };
 
 /// Seconds for all of the pictures with one crop, measured on a few.
-double time_one_crop(const BlockChain& chain, const InputSpec& input,
+double time_one_crop(FrozenPrefix& model, const InputSpec& input,
                      const std::vector<Sample>& samples,
                      const EvaluatorOptions& options) {
   const auto total = static_cast<int64_t>(samples.size());
@@ -41,7 +41,7 @@ double time_one_crop(const BlockChain& chain, const InputSpec& input,
                 view_loader(input, 1, options.batch_size, options.threads));
   loader.start_epoch(0);
   while (const auto batch = loader.next())
-    average_crops(view_logits(chain, batch->images), options.view.average);
+    average_crops(view_logits(model, batch->images), options.view.average);
   return watch.seconds() * static_cast<double>(total) /
          static_cast<double>(std::max<int64_t>(count, 1));
 }
@@ -64,13 +64,15 @@ torch::Tensor average_crops(const torch::Tensor& logits, CropAverage average) {
          std::log(static_cast<double>(views.size(1)));
 }
 
-std::pair<Evaluation, Evaluation> evaluate(
-    const BlockChain& chain, const InputSpec& input,
-    const std::vector<Sample>& samples, const EvaluatorOptions& options,
-    const std::vector<int64_t>& classes_of_interest,
-    const EvalProgress& progress) {
+Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
+                   const std::vector<Sample>& samples,
+                   const EvaluatorOptions& options,
+                   const std::vector<int64_t>& classes_of_interest,
+                   const EvalProgress& progress) {
   const int64_t crops = options.view.crops;
   const auto total = static_cast<int64_t>(samples.size());
+  FrozenPrefix model(chain, chain.num_blocks() + 1, options.inference,
+                     total * crops);
   MetricsAccumulator averaged(classes_of_interest), centre(classes_of_interest);
   const Stopwatch watch;
   Loader loader(samples,
@@ -78,7 +80,7 @@ std::pair<Evaluation, Evaluation> evaluate(
   loader.start_epoch(0);
   int64_t done = 0;
   while (const auto batch = loader.next()) {
-    const auto logits = view_logits(chain, batch->images);
+    const auto logits = view_logits(model, batch->images);
     averaged.add(average_crops(logits, options.view.average), batch->labels);
     if (crops > 1)
       centre.add(logits.select(1, centre_view(crops)).log_softmax(-1),
@@ -88,9 +90,11 @@ std::pair<Evaluation, Evaluation> evaluate(
   }
   const Evaluation main{crops, options.view.average, averaged.result(),
                         watch.seconds()};
-  if (crops == 1) return {main, main};
-  return {main, Evaluation{1, options.view.average, centre.result(),
-                           time_one_crop(chain, input, samples, options)}};
+  if (crops == 1) return {main, main, model.choice()};
+  return {main,
+          Evaluation{1, options.view.average, centre.result(),
+                     time_one_crop(model, input, samples, options)},
+          model.choice()};
 }
 
 Json to_json(const Report& report) {
@@ -101,6 +105,7 @@ Json to_json(const Report& report) {
   out["classes"] = report.classes;
   out.update(figures(report.main));
   out["one_crop"] = figures(report.one_crop);
+  out["inference"] = to_json(report.inference);
   return out;
 }
 

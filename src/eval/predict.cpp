@@ -51,14 +51,15 @@ std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
 std::vector<Prediction> predictions(const Batch& batch,
                                     const std::vector<Sample>& samples,
                                     const TestedModel& model,
+                                    FrozenPrefix& prefix,
                                     const PredictOptions& options) {
   std::vector<std::pair<int64_t, Prediction>> found;
   for (const auto& lost : batch.unreadable)
     found.push_back({lost.index, {samples[lost.index].path, {}, lost.message}});
   torch::Tensor scores;
   if (!batch.indices.empty())
-    scores = average_crops(view_logits(model.chain, batch.images),
-                           options.view.average);
+    scores =
+        average_crops(view_logits(prefix, batch.images), options.view.average);
   for (size_t n = 0; n < batch.indices.size(); ++n) {
     const auto row = scores[static_cast<int64_t>(n)];
     Prediction one{samples[batch.indices[n]].path, {}, ""};
@@ -84,6 +85,9 @@ int64_t predict(const PredictOptions& options,
   const auto samples = samples_of(options.paths);
   const TestedModel model =
       load_tested_model(options.model, options.input, options.run.device, note);
+  FrozenPrefix prefix(model.chain, model.chain.num_blocks() + 1,
+                      options.run.inference,
+                      std::ssize(samples) * options.view.crops);
   LoaderOptions loading =
       view_loader(model.classifier.input, options.view.crops,
                   options.batch_size, options.run.threads);
@@ -92,10 +96,12 @@ int64_t predict(const PredictOptions& options,
   loader.start_epoch(0);
   int64_t unreadable = 0;
   while (const auto batch = loader.next())
-    for (const auto& one : predictions(*batch, samples, model, options)) {
+    for (const auto& one :
+         predictions(*batch, samples, model, prefix, options)) {
       unreadable += !one.error.empty();
       each(one);
     }
+  if (note && options.run.verbose) note("inference " + prefix.choice().text());
   return unreadable;
 }
 

@@ -34,11 +34,10 @@ LoaderOptions view_loader(const InputSpec& input, int64_t crops,
   return out;
 }
 
-torch::Tensor view_logits(const BlockChain& chain,
-                          const torch::Tensor& images) {
+torch::Tensor view_logits(FrozenPrefix& model, const torch::Tensor& images) {
   const int64_t views = images.dim() == 5 ? images.size(1) : 1;
   const auto flat = images.dim() == 5 ? images.flatten(0, 1) : images;
-  const auto logits = chain.logits(flat.to(chain.device()));
+  const auto logits = model.run(flat);
   return logits.to(torch::kCPU, torch::kFloat64)
       .reshape({images.size(0), views, logits.size(1)});
 }

@@ -6,6 +6,7 @@
 #include "engraft/data/loader.h"
 #include "engraft/model/chain.h"
 #include "engraft/model/classifier.h"
+#include "engraft/model/prefix.h"
 
 namespace engraft {
 
@@ -28,6 +29,6 @@ LoaderOptions view_loader(const InputSpec& input, int64_t crops,
 
 /// Logits of the views, float64 on the CPU: images [N, 3, H, W] -> [N, 1, C],
 /// [N, V, 3, H, W] -> [N, V, C].
-torch::Tensor view_logits(const BlockChain& chain, const torch::Tensor& images);
+torch::Tensor view_logits(FrozenPrefix& model, const torch::Tensor& images);
 
 }  // namespace engraft

@@ -7,6 +7,9 @@
 #include <functional>
 #include <unordered_set>
 
+#include "data/content_hash.h"
+#include "engraft/threads.h"
+#include "model/block_graphs.h"
 #include "model/cut.h"
 
 namespace engraft {
@@ -19,6 +22,7 @@ struct Block {
   BlockInfo info;
   std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
   bool writes_input = false;
+  std::shared_ptr<Graph> graph;  ///< what `inference` runs
   Code inference, training;
 };
 
@@ -102,6 +106,7 @@ struct BlockChain::State {
   Code whole;
   std::vector<torch::Tensor> whole_tensors;
   torch::Device device = torch::kCPU;
+  int64_t input_size = 0;
 
   void describe_head(HeadNode& node, const std::string& path) {
     if (!lowered.is_tensor_input(node.weight))
@@ -127,6 +132,7 @@ struct BlockChain::State {
       block.writes_input = part.writes_input;
       for (const NamedTensor& t : block.info.tensors)
         block.tensors.push_back(t.tensor);
+      block.graph = part.graph;
       block.inference = Code(part.graph, "block");
       block.training = Code(in_training_mode(part.graph), "block");
       const bool is_head = blocks.size() + 1 == graph.blocks.size();
@@ -161,6 +167,7 @@ BlockChain::BlockChain(const Classifier& classifier)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.module = classifier.module;
+  s.input_size = classifier.input.crop;
   s.lowered = lower(classifier.module, classifier.path);
   const Output output = resolve_output(*s.lowered.graph, classifier.path);
   HeadNode head = find_head(output.logits, classifier.path);
@@ -217,9 +224,11 @@ torch::Tensor BlockChain::run_frozen(const torch::Tensor& x, int64_t begin,
   torch::NoGradGuard no_grad;
   if (begin == end || x.size(0) <= kPictures || state_->device.is_cuda())
     return run(x, begin, end);
-  std::vector<torch::Tensor> parts;
-  for (const torch::Tensor& part : x.split(kPictures))
-    parts.push_back(run(part, begin, end));
+  std::vector<torch::Tensor> parts = x.split(kPictures);
+  compute_apart(std::ssize(parts), [&](int64_t i) {
+    torch::NoGradGuard no_grad;  // is a thread's own
+    parts[i] = run(parts[i], begin, end);
+  });
   return torch::cat(parts);
 }
 
@@ -252,6 +261,7 @@ std::vector<BatchNormInput> BlockChain::batch_norm_inputs(
     graph->registerOutput(norms[i]->input(0));
   }
   if (out.empty()) return out;
+  torch::jit::EliminateDeadCode(graph);  // what comes after the last of them
   torch::NoGradGuard no_grad;
   const auto inputs =
       run_graph(Code(graph, "batch_norm_inputs"),
@@ -279,11 +289,44 @@ int64_t BlockChain::find_block(const std::string& name) const {
        ", or a name that `engraft inspect` lists, such as ", block(0).name);
 }
 
+std::string BlockChain::fingerprint(int64_t end) const {
+  std::string text = prefix_graph(*this, end)->toString(false);
+  for (int64_t i = 0; i < end; ++i)
+    for (const torch::Tensor& tensor : state_->blocks[i].tensors) {
+      const auto bytes = tensor.detach().cpu().contiguous();
+      text += content_hash(
+                  std::string_view(static_cast<const char*>(bytes.data_ptr()),
+                                   bytes.nbytes()))
+                  .hex();
+    }
+  return content_hash(text).hex();
+}
+
 void BlockChain::to(torch::Device device) {
   state_->module.to(device);
   state_->device = device;
 }
 
 torch::Device BlockChain::device() const { return state_->device; }
+
+std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
+  const auto& blocks = chain.state_->blocks;
+  TORCH_CHECK(0 <= end && end <= std::ssize(blocks), "blocks [0, ", end,
+              ") of ", blocks.size());
+  auto graph = std::make_shared<Graph>();
+  Value* value = graph->addInput();
+  value->setType(c10::TensorType::get());
+  for (int64_t i = 0; i < end; ++i) {
+    std::vector<Value*> inputs{value};
+    for (const torch::Tensor& tensor : blocks[i].tensors)
+      // The compiler's constants take no tensor that requires grad.
+      inputs.push_back(graph->insertConstant(tensor.detach()));
+    value = torch::jit::insertGraph(*graph, *blocks[i].graph, inputs).at(0);
+  }
+  graph->registerOutput(value);
+  return graph;
+}
+
+int64_t input_size(const BlockChain& chain) { return chain.state_->input_size; }
 
 }  // namespace engraft

@@ -11,6 +11,9 @@ namespace {
 // A set is large from so many training pictures on, in all or a class.
 constexpr int64_t kLargeTotal = 10000;
 constexpr int64_t kLargePerClass = 1000;
+// Random views of a picture that a solved head learns from, and the most that
+// live blocks get by themselves.
+constexpr int64_t kSolvedViews = 3, kMostViews = 8;
 
 /// What follows from a quadrant of the 2x2 table.
 struct Quadrant {
@@ -139,9 +142,16 @@ void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
 }
 
 void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
-                  bool live, TransferPlan& plan, Decisions& decisions) {
-  plan.head_lr =
-      decisions.decide("lr", options.lr, 2e-3, "the head starts from nothing");
+                  int64_t total, bool live, TransferPlan& plan,
+                  Decisions& decisions) {
+  constexpr double kHeadRate = 2e-3;
+  const int64_t batch = total < 1000 ? 16 : 32;
+  plan.head_lr = options.lr.value_or(kHeadRate);
+  plan.batch_size = options.batch_size.value_or(batch);
+  if (!live && plan.solved_head) return;  // neither is used, so none is told
+  decisions.decide("lr", options.lr, kHeadRate, "the head starts from nothing");
+  decisions.decide("batch-size", options.batch_size, batch,
+                   total < 1000 ? "enough steps in few pictures" : "the usual");
   if (!live) return;
   // Overrides may thaw what the quadrant would freeze.
   const double own = quadrant.backbone_lr > 0 ? quadrant.backbone_lr : 1e-4;
@@ -154,9 +164,30 @@ void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
       "the nearer to the input, the more general the features");
 }
 
-void decide_epochs(const PlanOptions& options, const Quadrant& quadrant,
-                   int64_t total, bool live, TransferPlan& plan,
-                   Decisions& decisions) {
+/// Passes that learn the head alone: all of them, or a first share.
+void decide_head_epochs(const PlanOptions& options, bool solved,
+                        TransferPlan& plan, Decisions& decisions) {
+  plan.head_epochs = decisions.decide<int64_t>(
+      "head-epochs", options.head_epochs,
+      solved ? std::min<int64_t>(plan.epochs - 1, 1)
+             : std::min<int64_t>(plan.epochs - 1,
+                                 std::max<int64_t>(1, plan.epochs / 5)),
+      "a random head would send noise into the pretrained blocks");
+  if (plan.head_epochs > plan.epochs)
+    fail(Fault::usage, "--head-epochs ", plan.head_epochs,
+         " is above --epochs ", plan.epochs);
+}
+
+void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
+                   const Quadrant& quadrant, int64_t total, bool live,
+                   TransferPlan& plan, Decisions& decisions) {
+  plan.solved_head = inputs.solved_head;
+  if (!live && inputs.solved_head) {
+    plan.epochs = plan.head_epochs = 1;
+    decisions.add("epochs", "1",
+                  "one optimum, found on all views of all pictures at once");
+    return;
+  }
   const int64_t own =
       std::clamp<int64_t>(quadrant.pictures / std::max<int64_t>(total, 1),
                           quadrant.min_epochs, quadrant.max_epochs);
@@ -164,17 +195,47 @@ void decide_epochs(const PlanOptions& options, const Quadrant& quadrant,
       "epochs", options.epochs, own,
       text("about ", quadrant.pictures, " views in all, but ",
            quadrant.min_epochs, " to ", quadrant.max_epochs, " passes"));
-  if (!live) {
+  if (live)
+    decide_head_epochs(options, inputs.solved_head, plan, decisions);
+  else
     plan.head_epochs = plan.epochs;
+}
+
+/// Views that pass the frozen blocks once each.
+void decide_views(const PlanInputs& inputs, const PlanOptions& options,
+                  int64_t total, bool live, TransferPlan& plan,
+                  Decisions& decisions) {
+  if (plan.freeze_until == 0) {
+    plan.views = 0;  // nothing is frozen, nothing is kept
     return;
   }
-  plan.head_epochs = decisions.decide(
-      "head-epochs", options.head_epochs,
-      std::min<int64_t>(plan.epochs - 1, std::max<int64_t>(1, plan.epochs / 5)),
-      "a random head would send noise into the pretrained blocks");
-  if (plan.head_epochs > plan.epochs)
-    fail(Fault::usage, "--head-epochs ", plan.head_epochs,
-         " is above --epochs ", plan.epochs);
+  const bool solved = !live && inputs.solved_head;
+  const int64_t asked =
+      solved ? options.epochs.value_or(kSolvedViews) : plan.epochs;
+  const int64_t wanted =
+      solved
+          ? asked
+          : std::clamp<int64_t>((plan.epochs + 2) / 3,
+                                std::min<int64_t>(2, plan.epochs), kMostViews);
+  const auto elements =
+      inputs.block_outputs.empty()
+          ? int64_t{1}
+          : std::max<int64_t>(inputs.block_outputs.at(plan.freeze_until - 1),
+                              1);
+  // Two bytes an element, as in most caches; the evaluation view comes on top.
+  const int64_t fit =
+      inputs.cache_bytes / (2 * elements * std::max<int64_t>(total, 1)) - 1;
+  std::string why = solved ? "crops, mirror images and colours for the head; "
+                             "more hardly change an optimum"
+                           : text("used again over ", plan.epochs,
+                                  " epochs: a third of the work in the frozen "
+                                  "blocks, and still variety");
+  if (fit < wanted)
+    why =
+        text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
+  plan.views = decisions.decide("views", options.views,
+                                std::clamp<int64_t>(fit, 0, wanted), why);
+  if (!solved) plan.views = std::min(plan.views, plan.epochs);
 }
 
 }  // namespace
@@ -203,11 +264,9 @@ TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
   const Quadrant& quadrant = find_quadrant(plan.size, plan.similarity.verdict);
   decide_blocks(inputs, options, freeze_override, quadrant, plan, decisions);
   const bool live = plan.freeze_until < inputs.num_blocks;
-  decide_rates(options, quadrant, live, plan, decisions);
-  decide_epochs(options, quadrant, total, live, plan, decisions);
-  plan.batch_size = decisions.decide<int64_t>(
-      "batch-size", options.batch_size, total < 1000 ? 16 : 32,
-      total < 1000 ? "enough steps in few pictures" : "the usual");
+  decide_epochs(inputs, options, quadrant, total, live, plan, decisions);
+  decide_rates(options, quadrant, total, live, plan, decisions);
+  decide_views(inputs, options, total, live, plan, decisions);
   const AugmentStrength strength = decisions.decide(
       "augment", augment.augment, quadrant.augment,
       "random crops, mirror images and colours stand for pictures that are "
@@ -224,8 +283,10 @@ Json to_json(const TransferPlan& plan) {
   return {{"size", std::string(name_of(plan.size))},
           {"similarity", to_json(plan.similarity)},
           {"freeze_until", plan.freeze_until},
+          {"solved_head", plan.solved_head},
           {"head_epochs", plan.head_epochs},
           {"epochs", plan.epochs},
+          {"views", plan.views},
           {"batch_size", plan.batch_size},
           {"head_lr", plan.head_lr},
           {"backbone_lr", plan.backbone_lr},

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "data/content_hash.h"
+#include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
 
 namespace engraft {
@@ -72,12 +74,14 @@ struct Moments {
   }
 };
 
-}  // namespace
+/// A measurement as the cache keeps it; the borders are the program's.
+struct Measured {
+  double value = 0, confidence = 0;
+  int64_t images = 0, by_batch_norm = 0;
+};
 
-Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
-                              const ImageFolder& folder, int64_t threads,
-                              int64_t max_images) {
-  const auto samples = evenly(folder.train, folder.num_classes(), max_images);
+Measured measure(const BlockChain& chain, const InputSpec& input,
+                 const std::vector<Sample>& samples, int64_t threads) {
   LoaderOptions options;
   options.input = input;
   options.batch_size = kBatch;
@@ -94,24 +98,56 @@ Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
                         .sum()
                         .item<double>();
   }
-  Similarity out;
-  out.images = static_cast<int64_t>(samples.size());
+  Measured out;
+  out.images = std::ssize(samples);
   if (moments.empty()) {
-    out.method = "confidence";
-    out.confidence = out.value = confidence / std::max<int64_t>(out.images, 1);
-    out.border = kConfidenceBorder;
-    out.verdict = out.value >= out.border ? SimilarityClass::similar
-                                          : SimilarityClass::different;
+    out.confidence = out.value =
+        confidence / static_cast<double>(std::max<int64_t>(out.images, 1));
     return out;
   }
+  out.by_batch_norm = 1;
   std::vector<torch::Tensor> all;
   for (const auto& [name, m] : moments) all.push_back(m.distances().cpu());
-  out.method = "batch_norm";
   out.value = torch::cat(all).mean().item<double>();
-  out.border = kBatchNormBorder;
-  out.verdict = out.value <= out.border ? SimilarityClass::similar
-                                        : SimilarityClass::different;
   return out;
+}
+
+Similarity judge(const Measured& measured) {
+  Similarity out;
+  const bool norm = measured.by_batch_norm != 0;
+  out.method = norm ? "batch_norm" : "confidence";
+  out.value = measured.value;
+  out.confidence = measured.confidence;
+  out.images = measured.images;
+  out.border = norm ? kBatchNormBorder : kConfidenceBorder;
+  const bool similar = norm ? out.value <= out.border : out.value >= out.border;
+  out.verdict = similar ? SimilarityClass::similar : SimilarityClass::different;
+  return out;
+}
+
+}  // namespace
+
+Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
+                              const ImageFolder& folder, int64_t threads,
+                              const std::string& cache, int64_t max_images) {
+  const auto samples = evenly(folder.train, folder.num_classes(), max_images);
+  RowCacheOptions options;
+  options.folder = cache;
+  const std::string model = chain.fingerprint(chain.num_blocks() + 1);
+  RowCache known(
+      options,
+      content_hash("similarity " + model + " " + to_json(input).dump()).hex(),
+      sizeof(Measured), {{"view", "similarity"}});
+  std::string pictures;
+  for (const Sample& sample : samples) pictures += sample.content + "\n";
+  const ContentHash hash = content_hash(pictures);
+  Measured measured;
+  if (!known.read({hash.high, hash.low}, &measured)) {
+    measured = measure(chain, input, samples, threads);
+    known.add({hash.high, hash.low}, &measured);
+    known.flush();
+  }
+  return judge(measured);
 }
 
 Json to_json(const Similarity& s) {

@@ -5,8 +5,12 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
+#include "engraft/train/optimizer.h"
 #include "engraft/train/schedule.h"
+#include "train/batches.h"
+#include "train/solved_head.h"
 
 namespace engraft {
 namespace {
@@ -46,48 +50,165 @@ int64_t count_right(const torch::Tensor& logits, const torch::Tensor& labels) {
 
 class Fit {
  public:
-  Fit(LiveChain& live, const BlockChain& chain, const ImageFolder& folder,
-      const InputSpec& input, const TransferPlan& plan,
-      const OptimOptions& options, const RunOptions& run,
+  Fit(LiveChain& live, const BlockChain& chain, const FitSettings& settings,
       const TrainCallbacks& callbacks)
       : live_(live),
         chain_(chain),
-        plan_(plan),
-        options_(options),
+        settings_(settings),
+        plan_(settings.plan),
+        options_(settings.optim),
         callbacks_(callbacks),
-        classes_(folder.num_classes()),
-        train_(folder.train, loader_options(input, run, true)),
-        val_(folder.val, loader_options(input, run, false)),
-        weights_(
-            class_weights(options.class_weights, folder.counts(folder.train))) {
+        weights_(class_weights(settings.optim.class_weights,
+                               settings.folder.counts(settings.folder.train))) {
     if (weights_.defined()) weights_ = weights_.to(chain.device());
   }
 
   FitResult run() {
-    const int64_t blocks = chain_.num_blocks();
-    if (plan_.head_epochs > 0) stage("head", blocks, 1, plan_.head_epochs);
-    if (going_on() && plan_.epochs > plan_.head_epochs)
-      stage(plan_.freeze_until < blocks ? "blocks" : "head", plan_.freeze_until,
-            plan_.head_epochs + 1, plan_.epochs);
+    if (prepare()) {
+      const int64_t blocks = chain_.num_blocks();
+      if (plan_.head_epochs > 0 && !(plan_.solved_head && solve()))
+        stage("head", blocks, 1, plan_.head_epochs);
+      if (going_on() && plan_.epochs > plan_.head_epochs)
+        stage(plan_.freeze_until < blocks ? "blocks" : "head",
+              plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
+    }
     live_.recall();
+    if (kept_) result_.activations = kept_->stats();
     return std::move(result_);
   }
 
  private:
-  LoaderOptions loader_options(const InputSpec& input, const RunOptions& run,
-                               bool train) const {
+  LoaderOptions loader_options(bool train) const {
     LoaderOptions out;
-    out.input = input;
+    out.input = settings_.input;
     if (train) out.augment = plan_.augment;
     out.batch_size = plan_.batch_size;
-    out.threads = run.threads;
-    out.seed = static_cast<uint64_t>(run.seed);
+    out.threads = settings_.run.threads;
+    out.seed = static_cast<uint64_t>(settings_.run.seed);
     return out;
+  }
+
+  ActivationOptions activation_options() const {
+    ActivationOptions out;
+    out.input = settings_.input;
+    out.augment = plan_.augment;
+    out.seed = static_cast<uint64_t>(settings_.run.seed);
+    out.threads = settings_.run.threads;
+    out.inference = settings_.run.inference;
+    out.pictures = pictures();
+    out.cache = settings_.cache;
+    // Without views that are used again, or with as many as epochs, the run is
+    // to be what it would be without a store.
+    out.exact =
+        plan_.epochs > 1 && (plan_.views == 0 || plan_.views >= plan_.epochs);
+    out.model = settings_.model;
+    out.data = settings_.folder.root;
+    return out;
+  }
+
+  /// That pass the frozen blocks in all.
+  int64_t pictures() const {
+    return std::ssize(settings_.folder.train) *
+           (plan_.views > 0 ? plan_.views : plan_.epochs);
   }
 
   bool going_on() const {
     return !result_.interrupted && !result_.early_stopped &&
            result_.diverged.empty();
+  }
+
+  /// Passes the pictures through the frozen blocks, once for all epochs. False
+  /// when the user stopped it.
+  bool prepare() {
+    const ImageFolder& folder = settings_.folder;
+    if (plan_.views > 0) {
+      kept_ = std::make_unique<Activations>(chain_, plan_.freeze_until,
+                                            activation_options());
+      if (!fill(*kept_, folder.train, plan_.views) ||
+          !fill(*kept_, folder.val, 0))
+        return false;
+      train_ = std::make_unique<Batches>(folder.train, loader_options(true),
+                                         *kept_, plan_.views);
+      val_ = std::make_unique<Batches>(folder.val, loader_options(false),
+                                       *kept_, 0);
+      return true;
+    }
+    if (plan_.freeze_until > 0)
+      prefix_ = std::make_unique<FrozenPrefix>(
+          chain_, plan_.freeze_until, settings_.run.inference, pictures());
+    train_ = std::make_unique<Batches>(folder.train, loader_options(true),
+                                       prefix_.get());
+    val_ = std::make_unique<Batches>(folder.val, loader_options(false),
+                                     prefix_.get());
+    return true;
+  }
+
+  bool fill(Activations& activations, const std::vector<Sample>& samples,
+            int64_t views) {
+    const auto start = Clock::now();
+    const auto progress = [&](int64_t done, int64_t all) {
+      if (!callbacks_.progress) return;
+      TrainProgress p;
+      p.phase = "features";
+      p.images = done;
+      p.images_in_epoch = all;
+      p.images_per_second = static_cast<double>(done) / seconds_since(start);
+      p.eta_seconds = static_cast<double>(all - done) / p.images_per_second;
+      callbacks_.progress(p);
+    };
+    return activations.prepare(samples, views, progress,
+                               [this] { return stopped(); });
+  }
+
+  /// The head as the optimum on the features before it, as epoch 1. False
+  /// when the head is not a linear layer: it is then trained in epochs.
+  bool solve() {
+    const int64_t blocks = chain_.num_blocks();
+    EpochResult now;
+    now.epoch = 1;
+    now.epochs = plan_.epochs;
+    now.stage = "head";
+    now.solved = true;
+    const auto start = Clock::now();
+    live_.set_cut(blocks);
+    std::unique_ptr<Activations> first, own;
+    Activations* features = kept_.get();
+    const bool whole = plan_.freeze_until == blocks;
+    const int64_t views = whole ? std::max<int64_t>(plan_.views, 1) : 1;
+    if (!features || !whole) {
+      own = std::make_unique<Activations>(chain_, blocks, activation_options());
+      if (!kept_ && plan_.freeze_until > 0) {
+        // By the same two steps as with a cache, for the same bits.
+        ActivationOptions passing = activation_options();
+        passing.cache.cache = "none";
+        passing.exact = true;
+        first =
+            std::make_unique<Activations>(chain_, plan_.freeze_until, passing);
+        if (!fill(*first, settings_.folder.train, views)) return true;
+      }
+      if (Activations* lower = kept_ ? kept_.get() : first.get())
+        if (!whole) own->start_from(*lower);
+      if (!fill(*own, settings_.folder.train, views)) return true;
+      features = own.get();
+    }
+    if (!is_linear_head(chain_, features->read(settings_.folder.train, {0}, 0)))
+      return false;
+    result_.head = solve_final_layer(*features, chain_, settings_, views,
+                                     [this] { return stopped(); });
+    live_.set_head(result_.head->weight, result_.head->bias);
+    now.train_loss = result_.head->loss;
+    now.train_accuracy = result_.head->accuracy;
+    now.images_per_second =
+        static_cast<double>(views * std::ssize(settings_.folder.train)) /
+        seconds_since(start);
+    // A stop leaves the best head so far, and that is worth keeping.
+    const bool interrupted = std::exchange(result_.interrupted, false);
+    const bool asked = std::exchange(ignore_stop_, true);
+    const bool valid = validate(now);
+    ignore_stop_ = asked;
+    result_.interrupted = interrupted;
+    if (valid) finish_epoch(now, start, 0);
+    return true;
   }
 
   /// Epochs [first, last] with one optimizer and one course of the rate.
@@ -99,9 +220,14 @@ class Fit {
     groups_ = live_.groups(plan_, options_);
     optimizer_ = make_optimizer(groups_, options_);
     step_ = 0;
-    steps_ = (last - first + 1) * train_.num_batches();
+    steps_ = (last - first + 1) * steps_in_epoch();
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
       run_epoch(name, epoch);
+  }
+
+  int64_t steps_in_epoch() const {
+    return (train_->num_batches() + options_.accumulate - 1) /
+           options_.accumulate;
   }
 
   void run_epoch(const std::string& stage, int64_t epoch) {
@@ -110,14 +236,20 @@ class Fit {
     now.epochs = plan_.epochs;
     now.stage = stage;
     const auto start = Clock::now();
-    const double waited = train_.seconds_waited() + val_.seconds_waited();
+    const double waited = seconds_waited();
     if (!train_epoch(now)) return;
     now.images_per_second =
-        static_cast<double>(train_.num_samples()) / seconds_since(start);
-    if (!validate(now)) return;
+        static_cast<double>(train_->num_samples()) / seconds_since(start);
+    if (validate(now)) finish_epoch(now, start, waited);
+  }
+
+  double seconds_waited() const {
+    return train_->seconds_waited() + val_->seconds_waited();
+  }
+
+  void finish_epoch(EpochResult& now, Clock::time_point start, double waited) {
     now.seconds = seconds_since(start);
-    now.seconds_waiting =
-        train_.seconds_waited() + val_.seconds_waited() - waited;
+    now.seconds_waiting = seconds_waited() - waited;
     keep_if_best(now);
     epoch_seconds_ = now.seconds;
     result_.epochs.push_back(now);
@@ -127,62 +259,85 @@ class Fit {
   bool train_epoch(EpochResult& now) {
     Tally tally;
     const auto start = Clock::now();
-    train_.start_epoch(now.epoch);
-    while (auto batch = train_.next()) {
+    train_->start_epoch(now.epoch);
+    int64_t batches = 0;
+    while (auto batch = train_->next()) {
       if (stopped()) return false;
-      if (!step(*batch, tally, now)) return false;
-      report("train", now.epoch, tally, train_.num_samples(), start);
+      // The batches of one step: all of them but for the last step's.
+      const int64_t in_step = batches % options_.accumulate;
+      const int64_t left = train_->num_batches() - (batches - in_step);
+      const int64_t of_step = std::min(options_.accumulate, left);
+      if (in_step == 0) begin_step(now);
+      if (!add_gradient(*batch, of_step, tally, now)) return false;
+      if (in_step + 1 == of_step) end_step();
+      ++batches;
+      report("train", now.epoch, tally, train_->num_samples(), start);
     }
     now.train_loss = tally.mean_loss();
     now.train_accuracy = tally.accuracy();
     return true;
   }
 
-  bool step(const Batch& batch, Tally& tally, EpochResult& now) {
+  void begin_step(EpochResult& now) {
     const double factor =
         schedule_factor(options_.schedule, options_.warmup, step_++, steps_);
     scale_rates(*optimizer_, groups_, factor);
     now.head_lr = plan_.head_lr * factor;
     now.backbone_lr =
         live_.cut() < chain_.num_blocks() ? plan_.backbone_lr * factor : 0;
+    optimizer_->zero_grad();
+  }
+
+  bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
+                    const EpochResult& now) {
     const auto labels = batch.labels.to(chain_.device());
-    const auto logits = live_.forward(batch.images);
+    const auto logits =
+        live_.forward(batch.x.to(chain_.device()), plan_.freeze_until);
     const auto loss = torch::nn::functional::cross_entropy(
         logits, labels,
         torch::nn::functional::CrossEntropyFuncOptions()
             .weight(weights_)
-            .label_smoothing(options_.label_smoothing));
+            .label_smoothing(options_.label_smoothing.value_or(0.1)));
     const double value = loss.item<double>();
     tally.add(value, count_right(logits, labels), labels.size(0));
-    if (!std::isfinite(value) || is_lost(tally.mean_loss(), classes_)) {
+    if (!std::isfinite(value) || is_lost(tally.mean_loss(), num_classes())) {
       diverge("the training loss became " + std::to_string(value), now.epoch);
       return false;
     }
-    optimizer_->zero_grad();
-    loss.backward();
+    (of_step == 1 ? loss : loss / static_cast<double>(of_step)).backward();
+    return true;
+  }
+
+  void end_step() {
     if (options_.clip_norm > 0)
       torch::nn::utils::clip_grad_norm_(live_.live_parameters(),
                                         options_.clip_norm);
     optimizer_->step();
-    return true;
   }
 
+  int64_t num_classes() const { return settings_.folder.num_classes(); }
+
   bool validate(EpochResult& now) {
-    if (val_.num_samples() == 0) return true;
+    if (val_->num_samples() == 0) return true;
     torch::NoGradGuard no_grad;
     Tally tally;
     std::vector<torch::Tensor> logits, labels;
     const auto start = Clock::now();
-    val_.start_epoch(0);
-    while (auto batch = val_.next()) {
+    val_->start_epoch(1);
+    while (auto batch = val_->next()) {
       if (stopped()) return false;
-      const auto out = chain_.logits(batch->images).cpu().to(torch::kFloat);
+      const auto out =
+          chain_
+              .run_frozen(batch->x.to(chain_.device()), plan_.freeze_until,
+                          chain_.num_blocks() + 1)
+              .cpu()
+              .to(torch::kFloat);
       tally.add(torch::nn::functional::cross_entropy(out, batch->labels)
                     .item<double>(),
                 count_right(out, batch->labels), out.size(0));
       logits.push_back(out);
       labels.push_back(batch->labels);
-      report("val", now.epoch, tally, val_.num_samples(), start);
+      report("val", now.epoch, tally, val_->num_samples(), start);
     }
     now.val_loss = tally.mean_loss();
     now.val_accuracy = tally.accuracy();
@@ -201,7 +356,7 @@ class Fit {
     const bool better =
         now.val_accuracy > best_accuracy_ ||
         (now.val_accuracy == best_accuracy_ && now.val_loss < best_loss_);
-    now.best = first || better || val_.num_samples() == 0;
+    now.best = first || better || val_->num_samples() == 0;
     if (now.best) {
       best_accuracy_ = now.val_accuracy;
       best_loss_ = now.val_loss;
@@ -221,6 +376,7 @@ class Fit {
   }
 
   bool stopped() {
+    if (ignore_stop_) return false;
     if (callbacks_.stop && callbacks_.stop()) result_.interrupted = true;
     return result_.interrupted;
   }
@@ -242,7 +398,7 @@ class Fit {
     const double epoch_seconds =
         epoch_seconds_ > 0
             ? epoch_seconds_
-            : static_cast<double>(train_.num_samples() + val_.num_samples()) /
+            : static_cast<double>(train_->num_samples() + val_->num_samples()) /
                   p.images_per_second;
     p.eta_seconds =
         static_cast<double>(plan_.epochs - epoch) * epoch_seconds +
@@ -252,12 +408,15 @@ class Fit {
 
   LiveChain& live_;
   const BlockChain& chain_;
+  const FitSettings& settings_;
   const TransferPlan& plan_;
   const OptimOptions& options_;
   const TrainCallbacks& callbacks_;
-  const int64_t classes_;
-  Loader train_, val_;
+  std::unique_ptr<Activations> kept_;
+  std::unique_ptr<FrozenPrefix> prefix_;  ///< where nothing is kept
+  std::unique_ptr<Batches> train_, val_;
   torch::Tensor weights_;
+  bool ignore_stop_ = false;
   std::vector<ParameterGroup> groups_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   int64_t step_ = 0, steps_ = 1;
@@ -270,10 +429,8 @@ class Fit {
 }  // namespace
 
 FitResult fit(LiveChain& live, const BlockChain& chain,
-              const ImageFolder& folder, const InputSpec& input,
-              const TransferPlan& plan, const OptimOptions& options,
-              const RunOptions& run, const TrainCallbacks& callbacks) {
-  return Fit(live, chain, folder, input, plan, options, run, callbacks).run();
+              const FitSettings& settings, const TrainCallbacks& callbacks) {
+  return Fit(live, chain, settings, callbacks).run();
 }
 
 torch::Tensor class_weights(ClassWeights kind,

@@ -76,10 +76,22 @@ std::vector<torch::Tensor> LiveChain::live_parameters() const {
   return out;
 }
 
-torch::Tensor LiveChain::forward(const torch::Tensor& images) const {
-  const torch::Tensor features = chain_.run_frozen(images, 0, cut_);
-  return chain_.run(features, cut_, chain_.num_blocks() + 1,
+torch::Tensor LiveChain::forward(const torch::Tensor& x, int64_t begin) const {
+  const torch::Tensor features =
+      begin < cut_ ? chain_.run_frozen(x, begin, cut_) : x;
+  return chain_.run(features, std::max(begin, cut_), chain_.num_blocks() + 1,
                     BlockMode::training);
+}
+
+void LiveChain::set_head(const torch::Tensor& weight,
+                         const torch::Tensor& bias) {
+  torch::NoGradGuard no_grad;
+  const HeadInfo& head = chain_.head();
+  for (NamedTensor t : chain_.block(chain_.num_blocks()).tensors) {
+    if (t.name == head.weight)
+      t.tensor.copy_(head.input_major ? weight.t() : weight);
+    if (t.name == head.bias) t.tensor.copy_(bias);
+  }
 }
 
 std::vector<ParameterGroup> LiveChain::groups(

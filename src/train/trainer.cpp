@@ -1,5 +1,6 @@
 #include "engraft/train/trainer.h"
 
+#include <sys/resource.h>
 #include <torch/version.h>
 
 #include <chrono>
@@ -14,15 +15,64 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Notes how long it is since the last note.
+class PhaseClock {
+ public:
+  explicit PhaseClock(Phases& phases) : phases_(phases) {}
+  void end(const char* phase) {
+    const auto now = Clock::now();
+    phases_.emplace_back(phase,
+                         std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  Phases& phases_;
+  Clock::time_point last_ = Clock::now();
+};
+
 PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
                        bool frozen_graph) {
   PlanInputs inputs;
   inputs.images_per_class = folder.counts(folder.train);
   inputs.num_blocks = chain.num_blocks();
   inputs.frozen_graph = frozen_graph;
-  for (int64_t i = 0; i < chain.num_blocks(); ++i)
+  for (int64_t i = 0; i < chain.num_blocks(); ++i) {
     inputs.block_parameters.push_back(chain.block(i).num_parameters);
+    int64_t elements = 1;
+    for (const int64_t size : chain.block(i).output_size) elements *= size;
+    inputs.block_outputs.push_back(elements);
+  }
   return inputs;
+}
+
+/// The head block is the final layer and nothing else, as far as shapes tell;
+/// fit() looks at its numbers too.
+bool has_linear_head(const BlockChain& chain) {
+  return chain.num_blocks() > 0 && !chain.fused_head() &&
+         chain.head().kind != HeadKind::conv &&
+         chain.block(chain.num_blocks() - 1).output_size ==
+             std::vector<int64_t>{chain.head().features};
+}
+
+/// Half of what the cache may grow to, and of what its disk has left.
+int64_t cache_bytes(const CacheOptions& options) {
+  std::error_code error;
+  std::filesystem::path place = cache_folder(options);
+  if (place.empty()) place = std::filesystem::temp_directory_path(error);
+  while (!std::filesystem::exists(place, error) && place.has_relative_path())
+    place = place.parent_path();
+  const auto room = std::filesystem::space(place, error).available;
+  const auto limit = static_cast<int64_t>(options.cache_limit * 1e9);
+  return (error ? limit
+                : std::min<int64_t>(limit, static_cast<int64_t>(room))) /
+         2;
+}
+
+int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
@@ -44,7 +94,9 @@ Json epoch_json(const EpochResult& e) {
 /// What changes nothing in the result has no place in its file.
 Json options_for_record(const TrainOptions& options) {
   Json out = to_json(options);
-  for (const char* key : {"out", "preview", "threads"}) out.erase(key);
+  for (const char* key : {"out", "preview", "threads", "verbose", "cache",
+                          "cache-limit", "cache-memory"})
+    out.erase(key);
   return out;
 }
 
@@ -53,6 +105,7 @@ Json report_for_record(const std::optional<Report>& report) {
   Json out = to_json(*report);
   for (const char* key : {"model", "data", "seconds"}) out.erase(key);
   out["one_crop"].erase("seconds");
+  out.erase("inference");  // its times
   return out;
 }
 
@@ -97,6 +150,7 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   EvaluatorOptions evaluator;
   evaluator.view = options.view;
   evaluator.threads = options.base.run.threads;
+  evaluator.inference = options.base.run.inference;
   const auto start = Clock::now();
   const auto progress = [&](int64_t done, int64_t all) {
     if (callbacks.stop && callbacks.stop()) throw Stopped();
@@ -116,8 +170,11 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   report.data = options.base.data;
   report.split = split;
   report.classes = r.folder.classes;
-  std::tie(report.main, report.one_crop) =
+  Evaluated seen =
       evaluate(chain, r.classifier.input, samples, evaluator, {}, progress);
+  report.main = std::move(seen.main);
+  report.one_crop = std::move(seen.one_crop);
+  report.inference = std::move(seen.inference);
   return report;
 }
 
@@ -164,6 +221,10 @@ void take_over(TrainResult& result, FitResult&& fitted) {
   result.interrupted = fitted.interrupted;
   result.early_stopped = fitted.early_stopped;
   result.diverged = std::move(fitted.diverged);
+  result.head = std::move(fitted.head);
+  result.activations = std::move(fitted.activations);
+  result.notes.insert(result.notes.end(), fitted.notes.begin(),
+                      fitted.notes.end());
   if (result.best_epoch == 0 && !result.diverged.empty())
     fail(Fault::model, result.model, ": training diverged: ", result.diverged,
          ". Nothing was written");
@@ -172,16 +233,20 @@ void take_over(TrainResult& result, FitResult&& fitted) {
 }  // namespace
 
 PlanResult make_plan(const PlanCommandOptions& options,
-                     const TrainCallbacks& callbacks) {
+                     const TrainCallbacks& callbacks, OptimizerKind optimizer) {
   options.validate();
   const torch::Device device = resolve_device(options.run.device);
   PlanResult out;
+  PhaseClock clock(out.phases);
   out.model = options.model.empty() ? default_model_path() : options.model;
   out.classifier = load_classifier(out.model, options.input);
+  clock.end("load");
   out.folder = scan_image_folder(options.data, options.data_options,
                                  options.run.threads);
+  clock.end("scan");
   check_trainable(out.folder);
   BlockChain chain(out.classifier);
+  clock.end("cut");
   const int64_t freeze_override =
       options.plan.freeze_until == "auto"
           ? -1
@@ -189,6 +254,13 @@ PlanResult make_plan(const PlanCommandOptions& options,
   refuse_frozen_graph(out.classifier, chain.num_blocks(), freeze_override);
   PlanInputs inputs =
       plan_inputs(chain, out.folder, out.classifier.frozen_graph);
+  inputs.cache_bytes = cache_bytes(options.cache);
+  const bool linear = has_linear_head(chain);
+  inputs.solved_head = linear && (optimizer == OptimizerKind::automatic ||
+                                  optimizer == OptimizerKind::lbfgs);
+  if (optimizer == OptimizerKind::lbfgs && !linear)
+    out.classifier.notes.push_back(
+        "the head is more than a linear layer: trained by adam, not by lbfgs");
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;
@@ -196,10 +268,12 @@ PlanResult make_plan(const PlanCommandOptions& options,
       callbacks.progress(p);
     }
     chain.to(device);
-    inputs.similarity = measure_similarity(chain, out.classifier.input,
-                                           out.folder, options.run.threads);
+    inputs.similarity =
+        measure_similarity(chain, out.classifier.input, out.folder,
+                           options.run.threads, cache_folder(options.cache));
     chain.to(torch::kCPU);
   }
+  clock.end("similarity");
   out.plan =
       choose_plan(inputs, options.plan, options.augment, freeze_override);
   return out;
@@ -212,13 +286,16 @@ TrainResult train(const TrainOptions& options,
   check_writable(options.out);
   if (!options.preview.empty()) check_writable(options.preview);
   torch::manual_seed(options.base.run.seed);
-  PlanResult planned = make_plan(options.base, callbacks);
+  PlanResult planned =
+      make_plan(options.base, callbacks, options.optim.optimizer);
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(planned.model, unknown);
   check_writable(options.out, unknown ? 0 : bytes);
   if (callbacks.planned)
     callbacks.planned(planned.plan, planned.folder, planned.classifier);
   TrainResult result;
+  result.phases = std::move(planned.phases);
+  PhaseClock clock(result.phases);
   result.model = planned.model;
   result.out = options.out;
   result.classifier = std::move(planned.classifier);
@@ -233,26 +310,35 @@ TrainResult train(const TrainOptions& options,
                static_cast<uint64_t>(options.base.run.seed));
   BlockChain chain(result.classifier);
   chain.to(resolve_device(options.base.run.device));
+  clock.end("replace head");
   double temperature = 1;
   {
     LiveChain live(chain, result.plan.freeze_until);
     result.frozen_tensors = live.num_frozen();
     result.frozen_checksum = live.frozen_checksum();
     FitResult fitted =
-        fit(live, chain, result.folder, result.classifier.input, result.plan,
-            options.optim, options.base.run, callbacks);
+        fit(live, chain,
+            {result.folder, result.classifier.input, result.plan, options.optim,
+             options.base.run, options.base.cache, result.model},
+            callbacks);
     TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
                 "a frozen tensor changed during training");
     temperature = fit_temperature(fitted.val_logits, fitted.val_labels);
     take_over(result, std::move(fitted));
   }
+  clock.end("train");
   if (result.best_epoch > 0) {
     result.classifier.classes = result.folder.classes;
     save_result(result, chain, options, temperature);
-    if (!result.interrupted && test_result(result, chain, options, callbacks))
+    clock.end("save");
+    if (!result.interrupted && test_result(result, chain, options, callbacks)) {
+      clock.end("test");
       save_result(result, chain, options, temperature);
+      clock.end("save again");
+    }
   }
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  result.peak_memory = peak_memory();
   return result;
 }
 
@@ -265,6 +351,8 @@ Json to_json(const TrainResult& r) {
     row["seconds_waiting"] = e.seconds_waiting;
     epochs.push_back(row);
   }
+  Json phases = Json::object();
+  for (const auto& [phase, seconds] : r.phases) phases[phase] = seconds;
   return {{"model", r.model},
           {"out", r.out},
           {"data", to_json(r.folder)},
@@ -278,8 +366,12 @@ Json to_json(const TrainResult& r) {
            {{"tensors", r.frozen_tensors}, {"checksum", r.frozen_checksum}}},
           {"val", r.val ? to_json(*r.val) : Json()},
           {"test", r.test ? to_json(*r.test) : Json()},
+          {"head", r.head ? to_json(*r.head) : Json()},
+          {"activations", to_json(r.activations)},
           {"notes", r.notes},
-          {"seconds", r.seconds}};
+          {"seconds", r.seconds},
+          {"phases", phases},
+          {"peak_memory", r.peak_memory}};
 }
 
 Json to_json(const PlanResult& r) {

@@ -215,7 +215,7 @@ TEST_F(CliCommands, TrainAndPlanGiveOneJsonDocument) {
 TEST_F(CliCommands, InterruptedTrainingKeepsTheBestModelAndExitsWith130) {
   const std::string out = folder_ / "tuned.pt";
   auto words = training(out);
-  words.insert(words.end(), {"--epochs", "100000"});
+  words.insert(words.end(), {"--epochs", "100000", "--optimizer", "adam"});
   test::Process process(words);
   // The table's head comes with the first finished epoch.
   ASSERT_TRUE(process.says("train loss", 60));

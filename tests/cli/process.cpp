@@ -26,6 +26,11 @@ std::string text_of(const std::string& path) {
 
 Process::Process(const std::vector<std::string>& arguments,
                  const std::string& input, long memory_kib) {
+  // Not the user's own cache; a test may then set another, or none.
+  static const TempFolder cache;
+  static const int once =
+      setenv("ENGRAFT_CACHE", cache.path().c_str(), /*overwrite=*/0);
+  static_cast<void>(once);
   write_text(folder_ / "in", input);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);

@@ -40,9 +40,10 @@ TEST(CliHelp, OfEveryCommandBeginsWithASentenceAndEndsWithAnExample) {
 TEST(CliHelp, ShowsRangesDefaultsAndTheNegatedSwitch) {
   const std::string help = run_engraft({"train", "--help"}).out;
   for (const char* part :
-       {"--momentum X", "(0 to 0.9999; default 0.9)", "--optimizer sgd|adam",
-        "--no-flip", "--mean R G B", "--crops N", "default 10", "--config FILE",
-        "--seed N", "(at least 0; default 0)", "--json", "\nPlan:\n"})
+       {"--momentum X", "(0 to 0.9999; default 0.9)",
+        "--optimizer auto|sgd|adam|lbfgs", "--no-flip", "--mean R G B",
+        "--crops N", "default 10", "--config FILE", "--seed N",
+        "(at least 0; default 0)", "--json", "\nPlan:\n"})
     EXPECT_NE(help.find(part), std::string::npos) << part;
   EXPECT_EQ(help.find("--flip "), std::string::npos);
 }

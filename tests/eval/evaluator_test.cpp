@@ -63,9 +63,9 @@ TEST(Evaluate, OnePassGivesTheFiguresOfTwo) {
   const Pictures pictures(7);
   const Classifier model = test::colour_classifier();
   const BlockChain chain(model);
-  const auto [ten, centre] =
+  const auto [ten, centre, how] =
       evaluate(chain, model.input, pictures.samples, with_crops(10));
-  const auto [one, same] =
+  const auto [one, same, also] =
       evaluate(chain, model.input, pictures.samples, with_crops(1));
   EXPECT_EQ(ten.crops, 10);
   EXPECT_EQ(centre.crops, 1);
@@ -75,6 +75,8 @@ TEST(Evaluate, OnePassGivesTheFiguresOfTwo) {
   EXPECT_NE(ten.metrics.loss, one.metrics.loss);
   EXPECT_GT(centre.seconds, 0);
   EXPECT_EQ(same.seconds, one.seconds);
+  EXPECT_EQ(how.kind, InferenceKind::fused);  // 70 views: worth rewriting
+  EXPECT_EQ(also.kind, InferenceKind::plain);
 }
 
 TEST(Evaluate, AveragesTheViewsOfEachPicture) {
@@ -92,7 +94,7 @@ TEST(Evaluate, AveragesTheViewsOfEachPicture) {
               5;
     loss -= std::log(mean) / 3;
   }
-  const auto [five, centre] =
+  const auto [five, centre, how] =
       evaluate(chain, model.input, pictures.samples, with_crops(5));
   EXPECT_NEAR(five.metrics.loss, loss, 1e-6);  // float32 softmax above
 }

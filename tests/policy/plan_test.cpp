@@ -94,5 +94,40 @@ TEST(ChoosePlan, OfAFrozenGraphOnlyTheHeadIsTrained) {
   EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, in.num_blocks);
 }
 
+TEST(ChoosePlan, ASolvedHeadTakesOneEpochAndSomeViews) {
+  auto in = inputs(99, SimilarityClass::similar);
+  const auto solved = choose_plan(in, {}, {});
+  EXPECT_TRUE(solved.solved_head);
+  EXPECT_EQ(solved.epochs, 1);
+  EXPECT_GE(solved.views, 2);
+  PlanOptions options;
+  options.epochs = 7;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 7);
+  in.solved_head = false;
+  const auto stepped = choose_plan(in, {}, {});
+  EXPECT_GT(stepped.epochs, 1);
+  EXPECT_EQ(stepped.head_epochs, stepped.epochs);
+  EXPECT_LE(stepped.views, stepped.epochs);
+}
+
+TEST(ChoosePlan, ViewsFitIntoTheCache) {
+  auto in = inputs(99, SimilarityClass::different);
+  in.block_outputs.assign(12, 1000);
+  PlanOptions options;
+  options.epochs = 12;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 4);
+  // 990 pictures of 2000 bytes: room for three views and for validation.
+  in.cache_bytes = 4 * 990 * 2000;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 3);
+  EXPECT_NE(reason(choose_plan(in, options, {}), "views").because.find("fit"),
+            std::string::npos);
+  in.cache_bytes = 1000;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 0);
+  options.views = 12;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 12);
+  options.freeze_until = "none";
+  EXPECT_EQ(choose_plan(in, options, {}, 0).views, 0);
+}
+
 }  // namespace
 }  // namespace engraft

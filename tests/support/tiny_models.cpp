@@ -182,6 +182,34 @@ Module ending(const std::string& kind, int64_t classes) {
   return b.define(source("self.training", endings.at(kind)));
 }
 
+Module activations(int64_t classes) {
+  Builder b("activations");
+  b.weight("c0", {8, 3, 3, 3}).weight("d", {8, 1, 3, 3});
+  b.weight("fc_w", {classes, 8}).weight("fc_b", {classes});
+  const char* conv =
+      "torch.conv2d(torch.constant_pad_nd(a, [1, 1, 1, 1], 0.0), self.d, None, "
+      "[1, 1], [0, 0], [1, 1], 8)";
+  std::string text =
+      "def forward(self, x: Tensor):\n"
+      "  a = torch.relu(torch.conv2d(x, self.c0, None, [1, 1], [1, 1]))\n";
+  for (const char* f :
+       {"torch.relu", "torch.sigmoid", "torch.silu", "torch.hardswish"})
+    text += "  a = " + std::string(f) + "(" + conv + ")\n";
+  text += "  a = torch.hardtanh(" + std::string(conv) + ", 0.0, 6.0)\n";
+  text += "  a = torch.clamp(" + std::string(conv) + ", -1.0, 1.0)\n";
+  text += "  a = torch.leaky_relu(" + std::string(conv) + ", 0.2)\n";
+  text += "  a = torch.gelu(" + std::string(conv) + ", approximate='tanh')\n";
+  text += "  a = a + " + std::string(conv) + "\n";
+  text += "  a = torch.relu(" + std::string(conv) + " + a)\n";
+  text += "  a = torch.sigmoid(" + std::string(conv) + " + a)\n";
+  // Not the same on both sides: stays as it is.
+  text +=
+      "  a = torch.conv2d(torch.constant_pad_nd(a, [0, 1, 0, 1], 0.0), self.d, "
+      "None, [2, 2], [0, 0], [1, 1], 8)\n"
+      "  return torch.linear(torch.mean(a, [2, 3]), self.fc_w, self.fc_b)\n";
+  return b.define(text);
+}
+
 Module tied(int64_t classes) {
   Builder b("tied");
   b.weight("c1", {8, 3, 3, 3}).weight("c2", {8, 8, 3, 3});

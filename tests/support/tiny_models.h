@@ -36,6 +36,9 @@ torch::jit::Module attention(int64_t classes = 5);
 /// "tuple" (logits and an auxiliary output), "dict" (features and logits),
 /// "sigmoid", "none" (features only), "two_images", "list_input".
 torch::jit::Module ending(const std::string& kind, int64_t classes = 5);
+/// Convolutions with each activation that can be fused, zeros put around their
+/// inputs, and shortcuts with and without one.
+torch::jit::Module activations(int64_t classes = 5);
 /// Two layers with one weight.
 torch::jit::Module tied(int64_t classes = 5);
 /// A number from the image's shape is alive until the end: no cut point.

@@ -41,6 +41,7 @@ class Train : public testing::Test {
     out.base.plan.epochs = 4;
     out.base.plan.batch_size = 8;
     out.base.run.threads = 1;
+    out.base.cache.cache = "none";
     out.view.crops = 1;
     out.out = folder_ / "out.pt";
     return out;
@@ -60,7 +61,9 @@ class Train : public testing::Test {
 };
 
 TEST_F(Train, FrozenBlocksKeepEveryBitAndLiveOnesMove) {
-  const auto result = train(options("1"));
+  auto o = options("1");
+  o.base.plan.head_epochs = 0;  // a solved head can be the best epoch
+  const auto result = train(o);
   const auto before = weights(folder_ / "model.pt");
   const auto after = weights(folder_ / "out.pt");
   EXPECT_GT(result.frozen_tensors, 0);
@@ -107,6 +110,83 @@ TEST_F(Train, TheSameSeedGivesTheSameFileWithAnyNumberOfThreads) {
   o.base.run.seed = 1;
   train(o);
   EXPECT_FALSE(weights(o.out).at("fc_w").equal(second.at("fc_w")));
+}
+
+TEST_F(Train, ViewsAsManyAsEpochsAreTheRunWithoutACache) {
+  auto o = options("1");
+  o.base.cache.cache = folder_ / "cache";
+  o.base.plan.views = o.base.plan.epochs;
+  const auto kept = train(o);
+  EXPECT_EQ(kept.activations.precision, CachePrecision::f32);
+  const auto with_cache = weights(o.out);
+  o.base.plan.views = 0;
+  EXPECT_EQ(train(o).activations.computed, 0);
+  for (const auto& [name, tensor] : weights(o.out))
+    EXPECT_TRUE(with_cache.at(name).equal(tensor)) << name;
+  o.base.plan.views = 1;
+  o.base.plan.head_epochs = 0;
+  train(o);
+  EXPECT_FALSE(weights(o.out).at("c2").equal(with_cache.at("c2")));
+}
+
+TEST_F(Train, ASecondRunStartsFromTheCacheAndGivesTheSameFile) {
+  for (const char* freeze : {"all", "1"}) {
+    auto o = options(freeze);
+    o.base.cache.cache = folder_ / ("cache" + std::string(freeze));
+    const auto cold = train(o);
+    EXPECT_GT(cold.activations.computed, 0);
+    const auto first = test::read_all(o.out);
+    const auto warm = train(o);
+    EXPECT_EQ(warm.activations.computed, 0);
+    EXPECT_EQ(warm.activations.found, cold.activations.computed);
+    EXPECT_TRUE(test::read_all(o.out) == first) << freeze;
+  }
+}
+
+TEST_F(Train, TheHeadAloneIsSolvedInOneEpoch) {
+  const auto result = train(options("all"));
+  ASSERT_TRUE(result.head);
+  EXPECT_EQ(result.epochs.size(), 1u);
+  EXPECT_TRUE(result.epochs[0].solved);
+  EXPECT_FALSE(result.head->trials.empty());
+  EXPECT_GE(result.val->main.metrics.top1, 0.9);
+  // What the record says of the training views is what the file gives.
+  EXPECT_EQ(load_classifier(folder_ / "out.pt").record["best_epoch"], 1);
+}
+
+TEST_F(Train, AHeadThatIsNoLinearLayerIsTrainedInEpochs) {
+  tiny::conv_head().save(folder_ / "model.pt");
+  auto o = options("all");
+  o.optim.optimizer = OptimizerKind::lbfgs;
+  const auto result = train(o);
+  EXPECT_FALSE(result.head);
+  EXPECT_NE(result.notes.back().find("lbfgs"), std::string::npos);
+  EXPECT_FALSE(result.epochs.at(0).solved);
+  EXPECT_GT(result.epochs.size(), 1u);
+}
+
+TEST_F(Train, MiniBatchOptimizersTrainTheHeadToo) {
+  auto o = options("all");
+  o.optim.optimizer = OptimizerKind::adam;
+  const auto result = train(o);
+  EXPECT_FALSE(result.head);
+  EXPECT_EQ(result.epochs.size(), 4u);
+}
+
+TEST_F(Train, AccumulatedBatchesAreOneLargeBatch) {
+  tiny::tied().save(folder_ / "model.pt");  // no dropout, no batch norm
+  auto o = options("all");
+  o.optim.optimizer = OptimizerKind::sgd;
+  o.base.plan.lr = 0.1;
+  train(o);
+  const auto large = weights(o.out);
+  o.base.plan.batch_size = 4;
+  const auto alone = train(o);
+  EXPECT_FALSE(torch::allclose(weights(o.out).at("fc_w"), large.at("fc_w")));
+  o.optim.accumulate = 2;
+  train(o);
+  EXPECT_TRUE(
+      torch::allclose(weights(o.out).at("fc_w"), large.at("fc_w"), 1e-4, 1e-6));
 }
 
 TEST_F(Train, TheBestEpochIsWhatIsSaved) {

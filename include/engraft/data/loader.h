@@ -15,10 +15,14 @@ namespace engraft {
 
 struct LoaderOptions {
   InputSpec input;
-  /// Set: one random view a picture, in shuffled order. Unset: evaluation
-  /// views, in the order of the samples.
+  /// Set: random views, in shuffled order. Unset: evaluation views, in the
+  /// order of the samples.
   std::optional<AugmentSettings> augment;
-  int64_t crops = 1;  ///< evaluation views a picture: 1, 5 or 10
+  /// Random views a picture, made of one decoding: those of the epochs from
+  /// the one begun on.
+  int64_t views = 1;
+  bool shuffle = true;  ///< random views too in the order of the samples: no
+  int64_t crops = 1;    ///< evaluation views a picture: 1, 5 or 10
   int64_t batch_size = 32;
   int64_t threads = 0;  ///< 0: one a core
   /// Batches held ahead of the consumer at most; fewer when they would take
@@ -31,8 +35,8 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  /// float32 [N, 3, H, W], or [N, crops, 3, H, W] when crops > 1; normalised,
-  /// CPU, contiguous.
+  /// float32 [N, 3, H, W], or [N, V, 3, H, W] when there are V > 1 views or
+  /// crops; normalised, CPU, contiguous.
   torch::Tensor images;
   torch::Tensor labels;          ///< int64 [N]
   std::vector<int64_t> indices;  ///< positions in the loader's samples, [N]
@@ -44,6 +48,9 @@ struct Batch {
   };
   std::vector<Unreadable> unreadable;
 };
+
+/// The order in which a shuffling loader of `count` samples goes through them.
+std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch);
 
 /// Decodes and augments on threads ahead of one consumer, holding a bounded
 /// number of batches. What it yields depends on (seed, epoch, sample content

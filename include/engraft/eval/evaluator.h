@@ -8,6 +8,7 @@
 #include "engraft/data/image_folder.h"
 #include "engraft/eval/metrics.h"
 #include "engraft/model/chain.h"
+#include "engraft/model/prefix.h"
 #include "engraft/options.h"
 
 namespace engraft {
@@ -32,6 +33,7 @@ struct Report {
   std::vector<std::string> classes;  ///< rows of the confusion matrix
   Evaluation main;                   ///< with view.crops
   Evaluation one_crop;
+  PrefixChoice inference;  ///< how the model was computed
 };
 
 /// Called after each batch with pictures done and pictures in all.
@@ -42,8 +44,16 @@ using EvalNote = std::function<void(const std::string&)>;
 
 struct EvaluatorOptions {
   ViewOptions view;
-  int64_t batch_size = 16;  ///< views in one forward pass, about
+  int64_t batch_size = 40;  ///< views in one forward pass, about
   int64_t threads = 0;      ///< that decode; 0 for one a core
+  InferenceKind inference = InferenceKind::automatic;
+};
+
+/// What evaluate returns.
+struct Evaluated {
+  Evaluation main;      ///< with view.crops crops
+  Evaluation one_crop;  ///< see evaluate
+  PrefixChoice inference;
 };
 
 /// Streams the pictures once, in memory that does not grow with their number.
@@ -55,11 +65,11 @@ struct EvaluatorOptions {
 /// same pixels; their `seconds` are measured by a second, true one-crop pass
 /// over up to 64 of the pictures, spread evenly, and scaled to all of them.
 /// Throws as Loader does.
-std::pair<Evaluation, Evaluation> evaluate(
-    const BlockChain& chain, const InputSpec& input,
-    const std::vector<Sample>& samples, const EvaluatorOptions& options,
-    const std::vector<int64_t>& classes_of_interest = {},
-    const EvalProgress& progress = {});
+Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
+                   const std::vector<Sample>& samples,
+                   const EvaluatorOptions& options,
+                   const std::vector<int64_t>& classes_of_interest = {},
+                   const EvalProgress& progress = {});
 
 /// `engraft eval`, whole. Folders of DATA are matched with the model's classes
 /// by name: letter case does not count, '_' stands for a space, and one of the

@@ -8,6 +8,10 @@
 
 #include "engraft/model/classifier.h"
 
+namespace torch::jit {
+struct Graph;
+}
+
 namespace engraft {
 
 /// A tensor of the model under its attribute path, as state_dict() names it.
@@ -103,11 +107,19 @@ class BlockChain {
   /// name. Throws Error(Fault::usage) listing what is there.
   int64_t find_block(const std::string& name) const;
 
+  /// Names the function that blocks [0, end) compute in inference mode, by
+  /// their graph and the bits of their tensors: 32 hex digits, the same in
+  /// every process of one LibTorch version.
+  std::string fingerprint(int64_t end) const;
+
   /// Moves the tensors, which stay shared with the classifier.
   void to(torch::Device device);
   torch::Device device() const;
 
  private:
+  friend std::shared_ptr<torch::jit::Graph> prefix_graph(const BlockChain&,
+                                                         int64_t);
+  friend int64_t input_size(const BlockChain&);
   struct State;
   std::unique_ptr<State> state_;
 };

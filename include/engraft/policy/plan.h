@@ -15,9 +15,14 @@ namespace engraft {
 struct PlanInputs {
   std::vector<int64_t> images_per_class;  ///< training pictures, [classes]
   Similarity similarity;
-  int64_t num_blocks = 0;                 ///< of the chain, without the head
-  std::vector<int64_t> block_parameters;  ///< [num_blocks]
-  bool frozen_graph = false;              ///< only the head can be trained
+  int64_t num_blocks = 0;                  ///< of the chain, without the head
+  std::vector<int64_t> block_parameters;   ///< [num_blocks]
+  std::vector<int64_t> block_outputs;      ///< elements a picture, [num_blocks]
+  int64_t input_elements = 0;              ///< of one image
+  int64_t cache_bytes = int64_t{4} << 30;  ///< that activations may take
+  bool frozen_graph = false;               ///< only the head can be trained
+  /// The head is solved by L-BFGS on all its features at once, not in epochs.
+  bool solved_head = true;
 };
 
 /// One decision with the sentence that justifies it.
@@ -30,8 +35,11 @@ struct TransferPlan {
   SizeClass size = SizeClass::small;
   Similarity similarity;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
+  bool solved_head = true;   ///< L-BFGS in the head's epochs
   int64_t head_epochs = 0;   ///< the head alone
   int64_t epochs = 0;        ///< in all, the head's included
+  /// Random views of a picture: epoch e sees view (e - 1) mod views.
+  int64_t views = 1;
   int64_t batch_size = 32;
   double head_lr = 0;
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen

@@ -26,8 +26,11 @@ struct Similarity {
 
 /// Looks at up to `max_images` training pictures (evenly over the classes),
 /// centre crop. The chain must still have its original head.
+/// cache  folder in which what was measured is found again for the same model,
+///        preprocessing and pictures; "" for none
 Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
                               const ImageFolder& folder, int64_t threads,
+                              const std::string& cache = "",
                               int64_t max_images = 256);
 
 Json to_json(const Similarity& similarity);

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engraft/data/loader.h"
+#include "engraft/train/activations.h"
+#include "engraft/train/head_solver.h"
 #include "engraft/train/live_chain.h"
 #include "engraft/train/trainer.h"
 
@@ -15,19 +18,34 @@ struct FitResult {
   int64_t best_epoch = 0;  ///< 0 when none was finished
   bool interrupted = false, early_stopped = false;
   std::string diverged;
+  std::optional<HeadSolution> head;  ///< of a solved head
+  ActivationStats activations;
+  std::vector<std::string> notes;
   /// Centre-crop logits float32 [N, classes] and labels int64 [N] of the
   /// validation pictures in the best epoch; undefined without such pictures.
   torch::Tensor val_logits, val_labels;
 };
 
-/// The training loop: the head alone for plan.head_epochs, then the blocks
-/// from plan.freeze_until on. The best epoch is that of the highest
-/// validation accuracy, the lower validation loss among equals, the last one
-/// without validation pictures.
+/// Everything fit() needs to know besides the chain.
+struct FitSettings {
+  const ImageFolder& folder;
+  const InputSpec& input;
+  const TransferPlan& plan;
+  const OptimOptions& optim;
+  const RunOptions& run;
+  const CacheOptions& cache;
+  std::string model;  ///< for people who look into the cache
+};
+
+/// Trains: what the frozen blocks give is computed once (Activations), unless
+/// plan.views is 0; then the head alone for plan.head_epochs, solved by L-BFGS
+/// where the plan says so and the head is a linear layer on its features, else
+/// in epochs; then the blocks from plan.freeze_until on. Epoch e sees view
+/// (e - 1) mod plan.views of each picture. The best epoch is that of the
+/// highest validation accuracy, the lower validation loss among equals, the
+/// last one without validation pictures.
 FitResult fit(LiveChain& live, const BlockChain& chain,
-              const ImageFolder& folder, const InputSpec& input,
-              const TransferPlan& plan, const OptimOptions& options,
-              const RunOptions& run, const TrainCallbacks& callbacks);
+              const FitSettings& settings, const TrainCallbacks& callbacks);
 
 /// Weights of the loss, float32 [classes]; undefined for none. balanced:
 /// total / (classes x count of the class), 0 for a class without pictures.

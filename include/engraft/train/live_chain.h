@@ -28,7 +28,12 @@ class LiveChain {
   int64_t cut() const { return cut_; }
 
   /// Logits for training: frozen blocks without autograd, live ones with.
-  torch::Tensor forward(const torch::Tensor& images) const;
+  /// x  what block begin - 1 gives, images for begin = 0; begin <= cut()
+  torch::Tensor forward(const torch::Tensor& x, int64_t begin = 0) const;
+
+  /// Puts these into the final layer, in place.
+  /// weight float32 [classes, features], bias float32 [classes], CPU
+  void set_head(const torch::Tensor& weight, const torch::Tensor& bias);
 
   /// One group a live block and two for the head, weights apart from biases
   /// and norms, which take no weight decay.

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engraft/data/image_folder.h"
@@ -12,6 +13,8 @@
 #include "engraft/model/classifier.h"
 #include "engraft/options.h"
 #include "engraft/policy/plan.h"
+#include "engraft/train/activations.h"
+#include "engraft/train/head_solver.h"
 
 namespace engraft {
 
@@ -20,6 +23,7 @@ struct EpochResult {
   int64_t epoch = 0;                          ///< from 1
   int64_t epochs = 0;                         ///< planned
   std::string stage;                          ///< "head" or "blocks"
+  bool solved = false;                        ///< by L-BFGS, on all views
   double train_loss = 0, train_accuracy = 0;  ///< on the augmented views
   double val_loss = 0, val_accuracy = 0;      ///< centre crop, running model
   double head_lr = 0, backbone_lr = 0;        ///< at the epoch's end
@@ -34,7 +38,9 @@ struct TrainProgress {
   int64_t images = 0, images_in_epoch = 0;
   double loss = 0, images_per_second = 0;
   double eta_seconds = 0;  ///< until the last epoch's end
-  std::string phase;       ///< "similarity", "train", "val", "test"
+  /// "similarity", "features" (frozen blocks), "head" (L-BFGS), "train",
+  /// "val", "test"
+  std::string phase;
 };
 
 /// Calls back from the thread that trains; all are optional.
@@ -48,6 +54,9 @@ struct TrainCallbacks {
   /// with the best model so far as the result.
   std::function<bool()> stop;
 };
+
+/// Seconds that each part of a run took, in its order.
+using Phases = std::vector<std::pair<std::string, double>>;
 
 /// What a run leaves behind.
 struct TrainResult {
@@ -65,8 +74,12 @@ struct TrainResult {
   /// Of the best model; classes, crops and one_crop as `eval`. None when the
   /// run was interrupted.
   std::optional<Report> val;
-  std::optional<Report> test;  ///< likewise, when DATA has a test part
+  std::optional<Report> test;        ///< likewise, when DATA has a test part
+  std::optional<HeadSolution> head;  ///< of a head solved by L-BFGS
+  ActivationStats activations;       ///< of the frozen blocks
   double seconds = 0;
+  Phases phases;  ///< of `seconds`
+  int64_t peak_memory = 0;  ///< bytes resident at most, of the process
   std::vector<std::string> notes;
 };
 
@@ -76,9 +89,12 @@ struct PlanResult {
   Classifier classifier;
   ImageFolder folder;
   TransferPlan plan;
+  Phases phases;
 };
+/// optimizer  of the training that is planned
 PlanResult make_plan(const PlanCommandOptions& options,
-                     const TrainCallbacks& callbacks = {});
+                     const TrainCallbacks& callbacks = {},
+                     OptimizerKind optimizer = OptimizerKind::automatic);
 
 /// `engraft train`, whole, up to and including the saved file. It is saved as
 /// soon as training ends, and again with the figures once it is tested.

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <memory>
+
+#include "engraft/model/chain.h"
+
+namespace engraft {
+
+/// Blocks [0, end) in inference mode as one graph: input 0 is the image, the
+/// tensors of the blocks are constants. The graph is the caller's.
+std::shared_ptr<torch::jit::Graph> prefix_graph(const BlockChain& chain,
+                                                int64_t end);
+
+/// Side of the square images that the chain was cut with.
+int64_t input_size(const BlockChain& chain);
+
+}  // namespace engraft
