@@ -140,13 +140,13 @@ struct FrozenPrefix::State {
       compute_apart(std::ssize(groups), run);
   }
 
-  /// Seconds a group of the fastest of three runs after one that is not
-  /// counted, of as many groups as there are threads.
+  /// Seconds a group of the faster of two runs after one that is not counted,
+  /// of as many groups as there are threads.
   double time(const Way& candidate, const torch::Tensor& group_of) const {
     using Clock = std::chrono::steady_clock;
     const int64_t count = gpu() ? 1 : at::get_num_threads();
     double best = INFINITY;
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 3; ++i) {
       std::vector<torch::Tensor> groups(static_cast<size_t>(count), group_of);
       const auto start = Clock::now();
       run_all(candidate, groups, gpu());

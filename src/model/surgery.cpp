@@ -32,9 +32,14 @@ void set_tensor(const torch::jit::Module& root, const std::string& path,
 
 OldHead replace_head(Classifier& classifier, int64_t num_classes,
                      uint64_t seed) {
+  return replace_head(classifier, BlockChain(classifier).head(), num_classes,
+                      seed);
+}
+
+OldHead replace_head(Classifier& classifier, const HeadInfo& head,
+                     int64_t num_classes, uint64_t seed) {
   TORCH_CHECK(num_classes > 0, "a head of ", num_classes, " classes");
-  const BlockChain chain(classifier);
-  OldHead old{chain.head(), {}, {}};
+  OldHead old{head, {}, {}};
   if (old.info.shared)
     fail(Fault::model, classifier.path, ": the final layer's weight '",
          old.info.weight, "' is also used elsewhere in the model, so it ",

@@ -8,6 +8,7 @@
 #include "data/content_hash.h"
 #include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
+#include "engraft/threads.h"
 
 namespace engraft {
 namespace {
@@ -22,7 +23,7 @@ constexpr double kConfidenceBorder = 0.5;
 constexpr double kDepth = 1.0 / 3;
 // Variances below this are of channels that never fire.
 constexpr double kEpsilon = 1e-5;
-constexpr int64_t kBatch = 8;
+constexpr int64_t kBatch = 32, kGroup = 2;
 
 /// Up to max_images of `samples`, evenly over the classes, each class in the
 /// order of its pictures' content, so that paths do not matter.
@@ -49,21 +50,23 @@ std::vector<Sample> evenly(const std::vector<Sample>& samples,
   return out;
 }
 
-/// Per-channel sums of what a batch norm sees.
+/// Sums over pictures of what a batch norm sees of each.
 struct Moments {
-  torch::Tensor sum, squares, running_var;
+  torch::Tensor sum, squares, running_var;  ///< float64 [C]
   double count = 0;
 
-  void add(const BatchNormInput& seen) {
-    const auto x = seen.input.to(torch::kDouble);
-    std::vector<int64_t> others;
-    for (int64_t d = 0; d < x.dim(); ++d)
-      if (d != 1) others.push_back(d);
-    const auto s = x.sum(others), q = x.square().sum(others);
-    sum = sum.defined() ? sum + s : s;
-    squares = squares.defined() ? squares + q : q;
-    running_var = seen.running_var.to(torch::kDouble);
-    count += static_cast<double>(x.numel() / x.size(1));
+  Moments(const BatchNormMoments& seen, int64_t pictures)
+      : sum(seen.mean.to(torch::kDouble)),
+        squares(seen.square.to(torch::kDouble)),
+        running_var(seen.running_var.to(torch::kDouble)),
+        count(static_cast<double>(pictures)) {
+    sum *= count;
+    squares *= count;
+  }
+  void add(const Moments& other) {
+    sum += other.sum;
+    squares += other.squares;
+    count += other.count;
   }
 
   /// |log(variance / running variance)| of each channel.
@@ -80,6 +83,27 @@ struct Measured {
   int64_t images = 0, by_batch_norm = 0;
 };
 
+/// What a few pictures say.
+struct Part {
+  std::vector<std::pair<std::string, Moments>> moments;
+  double confidence = 0;
+};
+
+Part look(const BlockChain& chain, const BatchNormProbe& probe,
+          const torch::Tensor& images) {
+  torch::NoGradGuard no_grad;
+  Part out;
+  for (const BatchNormMoments& seen : probe.run(images))
+    out.moments.emplace_back(seen.name, Moments(seen, images.size(0)));
+  if (out.moments.empty())
+    out.confidence =
+        std::get<0>(
+            chain.run(images, 0, chain.num_blocks() + 1).softmax(1).max(1))
+            .sum()
+            .item<double>();
+  return out;
+}
+
 Measured measure(const BlockChain& chain, const InputSpec& input,
                  const std::vector<Sample>& samples, int64_t threads) {
   LoaderOptions options;
@@ -88,15 +112,26 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
   options.threads = threads;
   Loader loader(samples, options);
   loader.start_epoch(0);
+  const BatchNormProbe probe(chain, kDepth);
   std::map<std::string, Moments> moments;
   double confidence = 0;
   while (const auto batch = loader.next()) {
-    const auto seen = chain.batch_norm_inputs(batch->images, kDepth);
-    for (const BatchNormInput& bn : seen) moments[bn.name].add(bn);
-    if (seen.empty())
-      confidence += std::get<0>(chain.logits(batch->images).softmax(1).max(1))
-                        .sum()
-                        .item<double>();
+    const auto groups = batch->images.split(kGroup);
+    std::vector<Part> parts(groups.size());
+    const auto work = [&](int64_t i) {
+      parts[i] = look(chain, probe, groups[i]);
+    };
+    if (chain.device().is_cuda())
+      for (int64_t i = 0; i < std::ssize(groups); ++i) work(i);
+    else
+      compute_apart(std::ssize(groups), work);
+    for (const Part& part : parts) {
+      confidence += part.confidence;
+      for (const auto& [name, m] : part.moments) {
+        const auto [at, is_new] = moments.emplace(name, m);
+        if (!is_new) at->second.add(m);
+      }
+    }
   }
   Measured out;
   out.images = std::ssize(samples);

@@ -124,9 +124,10 @@ class Fit {
     if (plan_.views > 0) {
       kept_ = std::make_unique<Activations>(chain_, plan_.freeze_until,
                                             activation_options());
-      if (!fill(*kept_, folder.train, plan_.views) ||
-          !fill(*kept_, folder.val, 0))
-        return false;
+      if (!fill(*kept_, folder.train, plan_.views)) return false;
+      const auto start = Clock::now();
+      if (!fill(*kept_, folder.val, 0)) return false;
+      val_fill_seconds_ = seconds_since(start);
       train_ = std::make_unique<Batches>(folder.train, loader_options(true),
                                          *kept_, plan_.views);
       val_ = std::make_unique<Batches>(folder.val, loader_options(false),
@@ -343,6 +344,7 @@ class Fit {
     now.val_accuracy = tally.accuracy();
     epoch_logits_ = torch::cat(logits);
     epoch_labels_ = torch::cat(labels);
+    epoch_val_seconds_ = seconds_since(start);
     if (!std::isfinite(now.val_loss)) {
       diverge("the validation loss became " + std::to_string(now.val_loss),
               now.epoch);
@@ -363,6 +365,7 @@ class Fit {
       result_.best_epoch = now.epoch;
       result_.val_logits = epoch_logits_;
       result_.val_labels = epoch_labels_;
+      result_.val_seconds = val_fill_seconds_ + epoch_val_seconds_;
       live_.remember();
     } else if (options_.patience > 0 &&
                now.epoch - result_.best_epoch >= options_.patience) {
@@ -420,7 +423,7 @@ class Fit {
   std::vector<ParameterGroup> groups_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   int64_t step_ = 0, steps_ = 1;
-  double epoch_seconds_ = 0;
+  double epoch_seconds_ = 0, val_fill_seconds_ = 0, epoch_val_seconds_ = 0;
   double best_accuracy_ = -1, best_loss_ = 0;
   torch::Tensor epoch_logits_, epoch_labels_;
   FitResult result_;

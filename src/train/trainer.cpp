@@ -178,12 +178,33 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   return report;
 }
 
+/// The figures of the best epoch's validation, which looked at the very same
+/// views, instead of computing them again.
+Report validated(const TrainResult& r, const TrainOptions& options,
+                 const FitResult& fitted) {
+  Report report;
+  report.model = options.out;
+  report.data = options.base.data;
+  report.split = "val";
+  report.classes = r.folder.classes;
+  report.main.average = options.view.average;
+  report.main.metrics = compute_metrics(
+      fitted.val_logits.to(torch::kDouble).log_softmax(1), fitted.val_labels);
+  report.main.seconds = fitted.val_seconds;
+  report.one_crop = report.main;
+  report.inference = fitted.activations.prefix;
+  return report;
+}
+
 /// Fills in `val` and `test`; false when the user stopped it.
 bool test_result(TrainResult& result, const BlockChain& chain,
-                 const TrainOptions& options, const TrainCallbacks& callbacks) {
+                 const FitResult& fitted, const TrainOptions& options,
+                 const TrainCallbacks& callbacks) {
   const ImageFolder& folder = result.folder;
   try {
-    if (!folder.val.empty())
+    if (options.view.crops == 1 && fitted.val_logits.defined())
+      result.val = validated(result, options, fitted);
+    else if (!folder.val.empty())
       result.val =
           test_model(result, chain, options, folder.val, "val", callbacks);
     if (!folder.test.empty())
@@ -215,14 +236,14 @@ void check_trainable(const ImageFolder& folder) {
          "'); telling classes apart takes two: add a folder");
 }
 
-void take_over(TrainResult& result, FitResult&& fitted) {
-  result.epochs = std::move(fitted.epochs);
+void take_over(TrainResult& result, const FitResult& fitted) {
+  result.epochs = fitted.epochs;
   result.best_epoch = fitted.best_epoch;
   result.interrupted = fitted.interrupted;
   result.early_stopped = fitted.early_stopped;
-  result.diverged = std::move(fitted.diverged);
-  result.head = std::move(fitted.head);
-  result.activations = std::move(fitted.activations);
+  result.diverged = fitted.diverged;
+  result.head = fitted.head;
+  result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),
                       fitted.notes.end());
   if (result.best_epoch == 0 && !result.diverged.empty())
@@ -246,6 +267,7 @@ PlanResult make_plan(const PlanCommandOptions& options,
   clock.end("scan");
   check_trainable(out.folder);
   BlockChain chain(out.classifier);
+  out.head = chain.head();
   clock.end("cut");
   const int64_t freeze_override =
       options.plan.freeze_until == "auto"
@@ -306,17 +328,18 @@ TrainResult train(const TrainOptions& options,
     write_preview(options.preview, result.folder, result.plan.augment,
                   result.classifier.input, options.base.run.seed);
 
-  replace_head(result.classifier, result.folder.num_classes(),
+  replace_head(result.classifier, planned.head, result.folder.num_classes(),
                static_cast<uint64_t>(options.base.run.seed));
   BlockChain chain(result.classifier);
   chain.to(resolve_device(options.base.run.device));
   clock.end("replace head");
   double temperature = 1;
+  FitResult fitted;
   {
     LiveChain live(chain, result.plan.freeze_until);
     result.frozen_tensors = live.num_frozen();
     result.frozen_checksum = live.frozen_checksum();
-    FitResult fitted =
+    fitted =
         fit(live, chain,
             {result.folder, result.classifier.input, result.plan, options.optim,
              options.base.run, options.base.cache, result.model},
@@ -324,14 +347,15 @@ TrainResult train(const TrainOptions& options,
     TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
                 "a frozen tensor changed during training");
     temperature = fit_temperature(fitted.val_logits, fitted.val_labels);
-    take_over(result, std::move(fitted));
+    take_over(result, fitted);
   }
   clock.end("train");
   if (result.best_epoch > 0) {
     result.classifier.classes = result.folder.classes;
     save_result(result, chain, options, temperature);
     clock.end("save");
-    if (!result.interrupted && test_result(result, chain, options, callbacks)) {
+    if (!result.interrupted &&
+        test_result(result, chain, fitted, options, callbacks)) {
       clock.end("test");
       save_result(result, chain, options, temperature);
       clock.end("save again");

@@ -185,17 +185,24 @@ TEST(Chain, WithoutACutPointTheHeadStillTrainsAlone) {
   EXPECT_EQ(chain.block(1).tensors.size(), 2u);
 }
 
-TEST(Chain, BatchNormInputsAreWhatTheConvolutionGives) {
+TEST(Chain, ABatchNormSeesWhatTheConvolutionGives) {
   Classifier model = make_classifier(tiny::residual(), tiny::input());
   const BlockChain chain(model);
-  const auto seen = chain.batch_norm_inputs(images());
+  const BatchNormProbe probe(chain);
+  const auto seen = probe.run(images());
   ASSERT_EQ(seen.size(), 5u);
   const auto y =
-      torch::conv2d(images(), model.module.attr("c1").toTensor(), {}, 1, 1);
-  EXPECT_TRUE(torch::allclose(seen[0].input, y, 1e-5, 1e-5));
+      torch::conv2d(images(), model.module.attr("c1").toTensor(), {}, 1, 1) -
+      model.module.attr("n1_mean").toTensor().view({1, -1, 1, 1});
+  EXPECT_TRUE(torch::allclose(seen[0].mean, y.mean({0, 2, 3}), 1e-4, 1e-5));
+  EXPECT_TRUE(
+      torch::allclose(seen[0].square, y.square().mean({0, 2, 3}), 1e-4, 1e-5));
   EXPECT_TRUE(
       seen[0].running_var.is_same(model.module.attr("n1_var").toTensor()));
-  EXPECT_EQ(chain.batch_norm_inputs(images(), 0.3).size(), 2u);
+  EXPECT_EQ(BatchNormProbe(chain, 0.3).run(images()).size(), 2u);
+  EXPECT_TRUE(
+      BatchNormProbe(BlockChain(make_classifier(tiny::tied(), tiny::input())))
+          .empty());
 }
 
 TEST(Chain, FindsBlocksByNumberAndName) {

@@ -50,12 +50,14 @@ enum class BlockMode {
   training    ///< BatchNorm on the batch's, dropout on
 };
 
-/// A batch norm seen by one forward pass.
-struct BatchNormInput {
+/// What a batch norm sees in one forward pass, in each channel.
+struct BatchNormMoments {
   std::string name;
   double depth = 0;  ///< share of the batch norms before it, [0, 1)
   torch::Tensor running_mean, running_var;  ///< float32 [C]
-  torch::Tensor input;                      ///< what it normalises [N, C, ...]
+  /// Means over pictures and places of x - running_mean and of its square,
+  /// float32 [C].
+  torch::Tensor mean, square;
 };
 
 /// A classifier as a row of blocks [0, num_blocks) and the head behind them,
@@ -97,12 +99,6 @@ class BlockChain {
   /// The whole model in inference mode without autograd: logits [N, classes].
   torch::Tensor logits(const torch::Tensor& images) const;
 
-  /// The inputs of the batch norms at the top level of the graph, not deeper
-  /// than max_depth, for one batch of images in inference mode; empty for
-  /// models without.
-  std::vector<BatchNormInput> batch_norm_inputs(const torch::Tensor& images,
-                                                double max_depth = 1) const;
-
   /// Block index for "all" (num_blocks()), "none" (0), a number or a block's
   /// name. Throws Error(Fault::usage) listing what is there.
   int64_t find_block(const std::string& name) const;
@@ -120,6 +116,27 @@ class BlockChain {
   friend std::shared_ptr<torch::jit::Graph> prefix_graph(const BlockChain&,
                                                          int64_t);
   friend int64_t input_size(const BlockChain&);
+  friend class BatchNormProbe;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Looks at the inputs of the batch norms at the top level of a chain's graph,
+/// up to max_depth, in inference mode. Computes no more than it must, and
+/// keeps no activation. The chain must outlive it. Threads may run it at the
+/// same time.
+class BatchNormProbe {
+ public:
+  explicit BatchNormProbe(const BlockChain& chain, double max_depth = 1);
+  ~BatchNormProbe();
+  BatchNormProbe(const BatchNormProbe&) = delete;
+  BatchNormProbe& operator=(const BatchNormProbe&) = delete;
+
+  /// There is none to look at.
+  bool empty() const;
+  std::vector<BatchNormMoments> run(const torch::Tensor& images) const;
+
+ private:
   struct State;
   std::unique_ptr<State> state_;
 };

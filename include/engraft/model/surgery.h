@@ -23,6 +23,9 @@ struct OldHead {
 /// also used elsewhere in the model.
 OldHead replace_head(Classifier& classifier, int64_t num_classes,
                      uint64_t seed);
+/// The same for a head that a chain of this classifier has found already.
+OldHead replace_head(Classifier& classifier, const HeadInfo& head,
+                     int64_t num_classes, uint64_t seed);
 
 /// Undoes replace_head.
 void restore_head(Classifier& classifier, const OldHead& old);

@@ -31,7 +31,7 @@ struct Similarity {
 Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
                               const ImageFolder& folder, int64_t threads,
                               const std::string& cache = "",
-                              int64_t max_images = 256);
+                              int64_t max_images = 64);
 
 Json to_json(const Similarity& similarity);
 

@@ -24,6 +24,7 @@ struct FitResult {
   /// Centre-crop logits float32 [N, classes] and labels int64 [N] of the
   /// validation pictures in the best epoch; undefined without such pictures.
   torch::Tensor val_logits, val_labels;
+  double val_seconds = 0;  ///< that computing these took
 };
 
 /// Everything fit() needs to know besides the chain.

@@ -78,7 +78,7 @@ struct TrainResult {
   std::optional<HeadSolution> head;  ///< of a head solved by L-BFGS
   ActivationStats activations;       ///< of the frozen blocks
   double seconds = 0;
-  Phases phases;  ///< of `seconds`
+  Phases phases;            ///< of `seconds`
   int64_t peak_memory = 0;  ///< bytes resident at most, of the process
   std::vector<std::string> notes;
 };
@@ -89,6 +89,7 @@ struct PlanResult {
   Classifier classifier;
   ImageFolder folder;
   TransferPlan plan;
+  HeadInfo head;  ///< of the model as it came
   Phases phases;
 };
 /// optimizer  of the training that is planned
