@@ -13,7 +13,7 @@ constexpr int64_t kLargeTotal = 10000;
 constexpr int64_t kLargePerClass = 1000;
 // Random views of a picture that a solved head learns from, and the most that
 // live blocks get by themselves.
-constexpr int64_t kSolvedViews = 3, kMostViews = 8;
+constexpr int64_t kSolvedViews = 4, kMostViews = 8;
 
 /// What follows from a quadrant of the 2x2 table.
 struct Quadrant {
@@ -181,8 +181,9 @@ void decide_head_epochs(const PlanOptions& options, bool solved,
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
                    const Quadrant& quadrant, int64_t total, bool live,
                    TransferPlan& plan, Decisions& decisions) {
-  plan.solved_head = inputs.solved_head;
-  if (!live && inputs.solved_head) {
+  plan.solved_head =
+      inputs.solved_head && (!live || inputs.solved_before_blocks);
+  if (!live && plan.solved_head) {
     plan.epochs = plan.head_epochs = 1;
     decisions.add("epochs", "1",
                   "one optimum, found on all views of all pictures at once");
@@ -196,7 +197,7 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
       text("about ", quadrant.pictures, " views in all, but ",
            quadrant.min_epochs, " to ", quadrant.max_epochs, " passes"));
   if (live)
-    decide_head_epochs(options, inputs.solved_head, plan, decisions);
+    decide_head_epochs(options, plan.solved_head, plan, decisions);
   else
     plan.head_epochs = plan.epochs;
 }

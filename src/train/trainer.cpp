@@ -280,6 +280,7 @@ PlanResult make_plan(const PlanCommandOptions& options,
   const bool linear = has_linear_head(chain);
   inputs.solved_head = linear && (optimizer == OptimizerKind::automatic ||
                                   optimizer == OptimizerKind::lbfgs);
+  inputs.solved_before_blocks = optimizer == OptimizerKind::lbfgs;
   if (optimizer == OptimizerKind::lbfgs && !linear)
     out.classifier.notes.push_back(
         "the head is more than a linear layer: trained by adam, not by lbfgs");

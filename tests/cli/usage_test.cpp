@@ -19,7 +19,8 @@ void expect_usage_error(const std::vector<std::string>& arguments,
 }
 
 TEST(CliHelp, OfEveryCommandBeginsWithASentenceAndEndsWithAnExample) {
-  for (const char* command : {"train", "plan", "eval", "predict", "inspect"}) {
+  for (const char* command :
+       {"train", "plan", "eval", "predict", "inspect", "cache"}) {
     const Outcome run = run_engraft({command, "--help"});
     EXPECT_EQ(run.code, 0);
     EXPECT_EQ(run.err, "");
