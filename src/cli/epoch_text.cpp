@@ -42,8 +42,10 @@ std::string gap_text(const EpochResult& best) {
   return paragraph(
       "gap", "training accuracy is " + fixed(100 * gap, 1) +
                  " points above validation: the model learns its training "
-                 "pictures by heart. More pictures, --augment strong, a higher "
-                 "--weight-decay or fewer trained blocks (--freeze-until) "
+                 "pictures by heart. More pictures, --augment strong, " +
+                 (best.solved ? "or a higher --head-l2 "
+                              : "a higher --weight-decay or fewer trained "
+                                "blocks (--freeze-until) ") +
                  "narrow the gap");
 }
 
