@@ -14,6 +14,7 @@ For each model and form (script, trace, trace in train mode):
 import argparse
 import gc
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -204,6 +205,8 @@ def main():
     failures, checked = 0, 0
     print(f"{'model':28} {'form':12} {'blocks':>6}  {'head':34} {'s':>4}  result")
     with tempfile.TemporaryDirectory(prefix="engraft-zoo-") as folder:
+        # What these models give is of no use to the user's own cache.
+        os.environ["ENGRAFT_CACHE"] = os.path.join(folder, "cache")
         for name in options.names or MODELS:
             built = build(name)
             for form in FORMS:

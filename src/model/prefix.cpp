@@ -13,6 +13,7 @@
 #include "engraft/threads.h"
 #include "model/block_graphs.h"
 #include "model/cut.h"
+#include "model/difference.h"
 #include "model/fuse.h"
 
 namespace engraft {
@@ -78,10 +79,6 @@ struct Way {
     return run_graph(code, input.to(dtype), tensors).at(0).to(at::kFloat);
   }
 };
-
-double rms(const torch::Tensor& x) {
-  return std::sqrt(x.to(at::kDouble).square().mean().item<double>());
-}
 
 }  // namespace
 
@@ -167,7 +164,7 @@ struct FrozenPrefix::State {
     try {
       out = build(kind);
       const torch::Tensor seen = out.run(group_of);
-      trial.difference = rms(seen - expected) / std::max(rms(expected), 1e-30);
+      trial.difference = relative_difference(seen, expected);
       const double limit = kind == InferenceKind::bf16 ? kCoarse : kExact;
       if (!(trial.difference <= limit)) {
         std::ostringstream text;

@@ -1,12 +1,14 @@
 #include "engraft/train/activations.h"
 
+#include <c10/util/accumulate.h>
+
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "data/content_hash.h"
 #include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
+#include "model/difference.h"
 
 namespace engraft {
 namespace {
@@ -15,16 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 // Of what the head makes of the pictures; an f16 has 11 bits, 5e-4.
 constexpr double kExactEnough = 1e-3;
-
-double rms(const torch::Tensor& x) {
-  return std::sqrt(x.to(torch::kDouble).square().mean().item<double>());
-}
-
-int64_t product(const std::vector<int64_t>& sizes) {
-  int64_t out = 1;
-  for (const int64_t size : sizes) out *= size;
-  return out;
-}
 
 /// Rows in the order in which they are stored, channels last.
 torch::Tensor as_rows(const torch::Tensor& features) {
@@ -63,6 +55,11 @@ struct Activations::State {
   std::unique_ptr<FrozenPrefix> prefix;
   ActivationStats stats;
 
+  int64_t row_bytes(CachePrecision precision) const {
+    return c10::multiply_integers(shape) *
+           (precision == CachePrecision::f16 ? 2 : 4);
+  }
+
   bool half() const { return stats.precision == CachePrecision::f16; }
 
   RowKey key(const Sample& sample, int64_t view) const {
@@ -90,15 +87,13 @@ struct Activations::State {
     const std::string shelf =
         content_hash(print + " " + to_json(options.input).dump() + " " + name)
             .hex();
-    const int64_t bytes = precision == CachePrecision::f16 ? 2 : 4;
-    return std::make_unique<RowCache>(cache, shelf, product(shape) * bytes,
+    return std::make_unique<RowCache>(cache, shelf, row_bytes(precision),
                                       about);
   }
 
   void take(CachePrecision precision, std::unique_ptr<RowCache> opened) {
     stats.precision = precision;
-    stats.row_bytes =
-        product(shape) * (precision == CachePrecision::f16 ? 2 : 4);
+    stats.row_bytes = row_bytes(precision);
     rows = std::move(opened);
   }
 
@@ -128,7 +123,7 @@ struct Activations::State {
                                 /*non_blocking=*/false, /*copy=*/true),
                     cut, end);
       const auto after = chain.run(rounded.to(chain.device()), cut, end);
-      stats.f16_difference = rms(after - before) / std::max(rms(before), 1e-30);
+      stats.f16_difference = relative_difference(after, before);
       good = stats.f16_difference <= kExactEnough;
     }
     const auto precision = good ? CachePrecision::f16 : CachePrecision::f32;
@@ -272,7 +267,7 @@ torch::Tensor Activations::read(const std::vector<Sample>& samples,
   State& s = *state_;
   TORCH_CHECK(s.rows, "activations are read before they are prepared");
   const int64_t count = std::ssize(indices);
-  torch::Tensor out = torch::empty({count, product(s.shape)},
+  torch::Tensor out = torch::empty({count, c10::multiply_integers(s.shape)},
                                    s.half() ? torch::kHalf : torch::kFloat);
   auto* bytes = static_cast<uint8_t*>(out.data_ptr());
   for (int64_t i = 0; i < count; ++i) {

@@ -178,7 +178,7 @@ class Fit {
     const int64_t views = whole ? std::max<int64_t>(plan_.views, 1) : 1;
     if (!features || !whole) {
       own = std::make_unique<Activations>(chain_, blocks, activation_options());
-      if (!kept_ && plan_.freeze_until > 0) {
+      if (!kept_ && !whole && plan_.freeze_until > 0) {
         // By the same two steps as with a cache, for the same bits.
         ActivationOptions passing = activation_options();
         passing.cache.cache = "none";
@@ -188,7 +188,7 @@ class Fit {
         if (!fill(*first, settings_.folder.train, views)) return true;
       }
       if (Activations* lower = kept_ ? kept_.get() : first.get())
-        if (!whole) own->start_from(*lower);
+        own->start_from(*lower);
       if (!fill(*own, settings_.folder.train, views)) return true;
       features = own.get();
     }
@@ -203,11 +203,9 @@ class Fit {
         static_cast<double>(views * std::ssize(settings_.folder.train)) /
         seconds_since(start);
     // A stop leaves the best head so far, and that is worth keeping.
-    const bool interrupted = std::exchange(result_.interrupted, false);
-    const bool asked = std::exchange(ignore_stop_, true);
+    ignore_stop_ = true;
     const bool valid = validate(now);
-    ignore_stop_ = asked;
-    result_.interrupted = interrupted;
+    ignore_stop_ = false;
     if (valid) finish_epoch(now, start, 0);
     return true;
   }

@@ -50,11 +50,15 @@ std::pair<torch::Tensor, torch::Tensor> final_layer(const BlockChain& chain) {
 
 }  // namespace
 
+bool has_linear_head(const BlockChain& chain) {
+  return chain.num_blocks() > 0 && !chain.fused_head() &&
+         chain.head().kind != HeadKind::conv &&
+         chain.block(chain.num_blocks() - 1).output_size ==
+             std::vector<int64_t>{chain.head().features};
+}
+
 bool is_linear_head(const BlockChain& chain, const torch::Tensor& features) {
-  const HeadInfo& head = chain.head();
-  if (chain.fused_head() || head.kind == HeadKind::conv ||
-      features.dim() != 2 || features.size(1) != head.features)
-    return false;
+  if (!has_linear_head(chain)) return false;
   torch::NoGradGuard no_grad;
   const auto [weight, bias] = final_layer(chain);
   const int64_t end = chain.num_blocks() + 1;

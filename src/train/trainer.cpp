@@ -1,5 +1,6 @@
 #include "engraft/train/trainer.h"
 
+#include <c10/util/accumulate.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 
@@ -9,6 +10,7 @@
 #include "engraft/data/preview.h"
 #include "engraft/model/surgery.h"
 #include "engraft/train/fit.h"
+#include "train/solved_head.h"
 
 namespace engraft {
 namespace {
@@ -39,20 +41,10 @@ PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
   inputs.frozen_graph = frozen_graph;
   for (int64_t i = 0; i < chain.num_blocks(); ++i) {
     inputs.block_parameters.push_back(chain.block(i).num_parameters);
-    int64_t elements = 1;
-    for (const int64_t size : chain.block(i).output_size) elements *= size;
-    inputs.block_outputs.push_back(elements);
+    inputs.block_outputs.push_back(
+        c10::multiply_integers(chain.block(i).output_size));
   }
   return inputs;
-}
-
-/// The head block is the final layer and nothing else, as far as shapes tell;
-/// fit() looks at its numbers too.
-bool has_linear_head(const BlockChain& chain) {
-  return chain.num_blocks() > 0 && !chain.fused_head() &&
-         chain.head().kind != HeadKind::conv &&
-         chain.block(chain.num_blocks() - 1).output_size ==
-             std::vector<int64_t>{chain.head().features};
 }
 
 /// Half of what the cache may grow to, and of what its disk has left.
