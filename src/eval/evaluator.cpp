@@ -71,7 +71,7 @@ Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
                    const EvalProgress& progress) {
   const int64_t crops = options.view.crops;
   const auto total = static_cast<int64_t>(samples.size());
-  FrozenPrefix model(chain, chain.num_blocks() + 1, options.inference,
+  FrozenPrefix model(chain, BlockChain::kWhole, options.inference,
                      total * crops);
   MetricsAccumulator averaged(classes_of_interest), centre(classes_of_interest);
   const Stopwatch watch;

@@ -85,8 +85,7 @@ int64_t predict(const PredictOptions& options,
   const auto samples = samples_of(options.paths);
   const TestedModel model =
       load_tested_model(options.model, options.input, options.run.device, note);
-  FrozenPrefix prefix(model.chain, model.chain.num_blocks() + 1,
-                      options.run.inference,
+  FrozenPrefix prefix(model.chain, BlockChain::kWhole, options.run.inference,
                       std::ssize(samples) * options.view.crops);
   LoaderOptions loading =
       view_loader(model.classifier.input, options.view.crops,

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <mutex>
 #include <unordered_set>
 
 #include "data/content_hash.h"
 #include "engraft/threads.h"
 #include "model/block_graphs.h"
 #include "model/cut.h"
+#include "model/head.h"
 
 namespace engraft {
 
@@ -23,7 +25,7 @@ struct Block {
   std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
   bool writes_input = false;
   std::shared_ptr<Graph> graph;  ///< what `inference` runs
-  Code inference, training;
+  Code inference;
 };
 
 int64_t count_kind(const Graph& graph, bool (*is_kind)(const Node*)) {
@@ -100,13 +102,31 @@ void check_head(const HeadInfo& head, const torch::Tensor& weight,
 struct BlockChain::State {
   LoweredGraph lowered;
   HeadInfo head;
-  std::vector<Block> blocks;  ///< the head last
-  bool fused_head = false;
+  HeadNode head_node;
   torch::jit::Module module;
-  Code whole;
   std::vector<torch::Tensor> whole_tensors;
   torch::Device device = torch::kCPU;
   int64_t input_size = 0;
+  // Made when first asked for: who predicts needs neither.
+  std::once_flag cutting, preparing_training;
+  std::vector<Block> parts;  ///< the head last
+  bool fused_head = false;
+  std::vector<Code> training_codes;
+
+  const std::vector<Block>& blocks() {
+    std::call_once(cutting, [&] {
+      add_blocks(engraft::cut(lowered, head_node, input_size));
+    });
+    return parts;
+  }
+
+  const std::vector<Code>& training() {
+    std::call_once(preparing_training, [&] {
+      for (const Block& block : blocks())
+        training_codes.emplace_back(in_training_mode(block.graph), "block");
+    });
+    return training_codes;
+  }
 
   void describe_head(HeadNode& node, const std::string& path) {
     if (!lowered.is_tensor_input(node.weight))
@@ -134,13 +154,12 @@ struct BlockChain::State {
         block.tensors.push_back(t.tensor);
       block.graph = part.graph;
       block.inference = Code(part.graph, "block");
-      block.training = Code(in_training_mode(part.graph), "block");
-      const bool is_head = blocks.size() + 1 == graph.blocks.size();
+      const bool is_head = parts.size() + 1 == graph.blocks.size();
       std::string name = is_head ? "head" : common_name(block.info.tensors);
-      if (name.empty()) name = "block" + std::to_string(blocks.size());
+      if (name.empty()) name = "block" + std::to_string(parts.size());
       while (!names.insert(name).second) name += "'";
       block.info.name = name;
-      blocks.push_back(std::move(block));
+      parts.push_back(std::move(block));
     }
     if (fused_head) split_tail_tensors();
   }
@@ -148,8 +167,8 @@ struct BlockChain::State {
   /// The head block computes the tail of the backbone too: the tail's tensors
   /// are listed under the last backbone block.
   void split_tail_tensors() {
-    BlockInfo& tail = blocks[blocks.size() - 2].info;
-    BlockInfo& last = blocks.back().info;
+    BlockInfo& tail = parts[parts.size() - 2].info;
+    BlockInfo& last = parts.back().info;
     std::vector<NamedTensor> own;
     for (const NamedTensor& t : last.tensors)
       (t.name == head.weight || t.name == head.bias ? own : tail.tensors)
@@ -170,12 +189,10 @@ BlockChain::BlockChain(const Classifier& classifier)
   s.input_size = classifier.input.crop;
   s.lowered = lower(classifier.module, classifier.path);
   const Output output = resolve_output(*s.lowered.graph, classifier.path);
-  HeadNode head = find_head(output.logits, classifier.path);
-  s.describe_head(head, classifier.path);
-  s.add_blocks(cut(s.lowered, head, classifier.input.crop));
+  s.head_node = find_head(output.logits, classifier.path);
+  s.describe_head(s.head_node, classifier.path);
   for (const NamedTensor& t : s.lowered.tensors)
     s.whole_tensors.push_back(t.tensor);
-  s.whole = Code(s.lowered.graph, "forward");
   if (!s.whole_tensors.empty()) s.device = s.whole_tensors[0].device();
 }
 
@@ -184,16 +201,19 @@ BlockChain::BlockChain(BlockChain&&) noexcept = default;
 BlockChain& BlockChain::operator=(BlockChain&&) noexcept = default;
 
 int64_t BlockChain::num_blocks() const {
-  return static_cast<int64_t>(state_->blocks.size()) - 1;
+  return static_cast<int64_t>(state_->blocks().size()) - 1;
 }
 
 const BlockInfo& BlockChain::block(int64_t index) const {
-  return state_->blocks.at(index).info;
+  return state_->blocks().at(index).info;
 }
 
 const HeadInfo& BlockChain::head() const { return state_->head; }
 
-bool BlockChain::fused_head() const { return state_->fused_head; }
+bool BlockChain::fused_head() const {
+  state_->blocks();
+  return state_->fused_head;
+}
 
 torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
                               int64_t end, BlockMode mode) const {
@@ -203,15 +223,14 @@ torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
   if (begin == 0 && out.dim() == 4)
     out = out.contiguous(at::MemoryFormat::ChannelsLast);
   for (int64_t i = begin; i < end; ++i) {
-    const Block& block = state_->blocks[i];
+    const Block& block = state_->blocks()[i];
     // With the tail of the backbone in the head block, a run of the head alone
     // is a run with that tail frozen.
     const bool frozen_tail = state_->fused_head && begin == num_blocks();
     const bool training = mode == BlockMode::training && !frozen_tail;
     if (i == begin && block.writes_input && out.is_same(x)) out = out.clone();
-    out = run_graph(training ? block.training : block.inference, out,
-                    block.tensors)
-              .at(0);
+    const Code& code = training ? state_->training()[i] : block.inference;
+    out = run_graph(code, out, block.tensors).at(0);
   }
   return out;
 }
@@ -257,7 +276,7 @@ int64_t BlockChain::find_block(const std::string& name) const {
 std::string BlockChain::fingerprint(int64_t end) const {
   std::string text = prefix_graph(*this, end)->toString(false);
   for (int64_t i = 0; i < end; ++i)
-    for (const torch::Tensor& tensor : state_->blocks[i].tensors) {
+    for (const torch::Tensor& tensor : state_->blocks()[i].tensors) {
       const auto bytes = tensor.detach().cpu().contiguous();
       text += content_hash(
                   std::string_view(static_cast<const char*>(bytes.data_ptr()),
@@ -348,8 +367,22 @@ std::vector<BatchNormMoments> BatchNormProbe::run(
   return out;
 }
 
+/// The whole model with its tensors as constants.
+static std::shared_ptr<Graph> closed_graph(const LoweredGraph& lowered) {
+  auto graph = lowered.graph->copy();
+  torch::jit::WithInsertPoint guard(*graph->nodes().begin());
+  for (size_t i = lowered.tensors.size(); i > 0; --i) {
+    // The compiler's constants take no tensor that requires grad.
+    graph->inputs()[i]->replaceAllUsesWith(
+        graph->insertConstant(lowered.tensors[i - 1].tensor.detach()));
+    graph->eraseInput(i);
+  }
+  return graph;
+}
+
 std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
-  const auto& blocks = chain.state_->blocks;
+  if (end == BlockChain::kWhole) return closed_graph(chain.state_->lowered);
+  const auto& blocks = chain.state_->blocks();
   TORCH_CHECK(0 <= end && end <= std::ssize(blocks), "blocks [0, ", end,
               ") of ", blocks.size());
   auto graph = std::make_shared<Graph>();
@@ -358,7 +391,6 @@ std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
   for (int64_t i = 0; i < end; ++i) {
     std::vector<Value*> inputs{value};
     for (const torch::Tensor& tensor : blocks[i].tensors)
-      // The compiler's constants take no tensor that requires grad.
       inputs.push_back(graph->insertConstant(tensor.detach()));
     value = torch::jit::insertGraph(*graph, *blocks[i].graph, inputs).at(0);
   }

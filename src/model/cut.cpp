@@ -56,6 +56,15 @@ class Analysis {
     return found == dependence_.end() ? Dependence::nothing : found->second;
   }
 
+  /// Has its place between the cuts, instead of being cloned where it is used.
+  /// A node without outputs lives by what it writes to.
+  bool stays_in_order(const Node* node) const {
+    bool stays = node->outputs().empty();
+    for (const Value* output : node->outputs())
+      stays |= dependence(output) == Dependence::image;
+    return stays;
+  }
+
   /// x.size(0) of an activation whose first dimension is the batch.
   bool is_batch_size(const Node* node) const {
     return node->kind() == aten::size && node->inputs().size() == 2 &&
@@ -368,11 +377,7 @@ CutGraph cut(const LoweredGraph& lowered, const HeadNode& head,
     BlockBuilder builder(lowered, analysis, input);
     for (int64_t i = begin + 1; i <= end; ++i) {
       Node* node = analysis.nodes()[i];
-      for (const Value* v : node->outputs())
-        if (analysis.dependence(v) == Dependence::image) {
-          builder.copy(node);
-          break;
-        }
+      if (analysis.stays_in_order(node)) builder.copy(node);
     }
     out.blocks.push_back(builder.finish(output));
     begin = end;

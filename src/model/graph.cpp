@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "model/differentiable.h"
+
 namespace engraft {
 namespace {
 
@@ -21,15 +23,6 @@ namespace prim = torch::jit::prim;
 
 c10::Symbol aten_symbol(const char* name) {
   return c10::Symbol::fromQualString(std::string("aten::") + name);
-}
-
-template <typename Each>
-void for_each_node(Block* block, const Each& each) {
-  for (auto it = block->nodes().begin(); it != block->nodes().end();) {
-    Node* node = *it++;  // `each` may destroy it
-    for (Block* inner : node->blocks()) for_each_node(inner, each);
-    each(node);
-  }
 }
 
 /// Replaces every attribute access by a graph input or a constant.
@@ -329,6 +322,7 @@ ModeCounts set_evaluation_mode(Graph& graph) {
 
 std::shared_ptr<Graph> in_training_mode(const std::shared_ptr<Graph>& graph) {
   std::shared_ptr<Graph> copy = graph->copy();
+  make_differentiable(copy);
   for_each_node(copy->block(), [&](Node* node) {
     if (!is_batch_norm(node) && !is_dropout(node)) return;
     torch::jit::WithInsertPoint guard(node);

@@ -47,7 +47,8 @@ LoweredGraph lower(const torch::jit::Module& module, const std::string& path);
 /// batches, in `graph` and its sub-blocks. What is not constant is left.
 ModeCounts set_evaluation_mode(Graph& graph);
 
-/// The same graph with batch norms on batch statistics and dropouts on.
+/// The same graph with batch norms on batch statistics and dropouts on, in
+/// operations that can be differentiated.
 std::shared_ptr<Graph> in_training_mode(const std::shared_ptr<Graph>& graph);
 
 /// Constant propagation, peepholes, dead code, assertions and warnings, until
@@ -77,6 +78,17 @@ std::string last_line(const std::string& what);
 
 /// The graph of a module's method, not a copy.
 std::shared_ptr<Graph> method_graph(const torch::jit::Method& method);
+
+/// Calls each(node) for the nodes of `block` and, before it, of the blocks in
+/// it. `each` may destroy the node.
+template <typename Each>
+void for_each_node(torch::jit::Block* block, const Each& each) {
+  for (auto it = block->nodes().begin(); it != block->nodes().end();) {
+    Node* node = *it++;
+    for (torch::jit::Block* inner : node->blocks()) for_each_node(inner, each);
+    each(node);
+  }
+}
 
 bool is_batch_norm(const Node* node);
 bool is_dropout(const Node* node);

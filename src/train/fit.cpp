@@ -290,8 +290,7 @@ class Fit {
   bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
                     const EpochResult& now) {
     const auto labels = batch.labels.to(chain_.device());
-    const auto logits =
-        live_.forward(batch.x.to(chain_.device()), plan_.freeze_until);
+    const auto logits = forward(batch.x.to(chain_.device()));
     const auto loss = torch::nn::functional::cross_entropy(
         logits, labels,
         torch::nn::functional::CrossEntropyFuncOptions()
@@ -305,6 +304,16 @@ class Fit {
     }
     (of_step == 1 ? loss : loss / static_cast<double>(of_step)).backward();
     return true;
+  }
+
+  torch::Tensor forward(const torch::Tensor& x) const {
+    try {
+      return live_.forward(x, plan_.freeze_until);
+    } catch (const c10::NotImplementedError& error) {
+      fail(Fault::model, settings_.model, ": cannot be trained from block ",
+           live_.cut(), " on: ", error.what_without_backtrace(),
+           "; --freeze-until gives a later block, or `all` for the head alone");
+    }
   }
 
   void end_step() {

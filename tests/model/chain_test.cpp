@@ -46,6 +46,10 @@ class EveryModel : public testing::TestWithParam<int> {
         return tiny::tied();
       case 9:
         return tiny::uncuttable();
+      case 10:
+        return tiny::fast_attention();
+      case 11:
+        return tiny::writes_list();
       default:
         return tiny::ending("log_softmax");
     }
@@ -100,7 +104,7 @@ TEST_P(EveryModel, TrainingReachesEveryParameter) {
       EXPECT_TRUE(t.is_buffer || t.tensor.grad().defined()) << t.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, EveryModel, testing::Range(0, 11));
+INSTANTIATE_TEST_SUITE_P(Tiny, EveryModel, testing::Range(0, 13));
 
 TEST(Chain, GroupsStepsAtResidualBoundaries) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
@@ -157,6 +161,16 @@ TEST(Chain, TrainingModeUsesBatchStatisticsAndDropout) {
   EXPECT_FALSE(
       chain.run(features, head, head + 1, BlockMode::training)
           .equal(chain.run(features, head, head + 1, BlockMode::training)));
+}
+
+TEST(Chain, FusedAttentionTrainsAsWhatItIs) {
+  Classifier model = make_classifier(tiny::fast_attention(), tiny::input());
+  const BlockChain chain(model);
+  const int64_t end = chain.num_blocks() + 1;
+  const auto fused = whole(model, images());
+  const auto spelled = chain.run(images(), 0, end, BlockMode::training);
+  EXPECT_TRUE(torch::allclose(spelled.detach(), fused, 1e-4, 1e-5))
+      << (spelled - fused).abs().max();
 }
 
 TEST(Chain, InferenceModeChangesNoRunningStatistic) {

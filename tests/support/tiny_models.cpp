@@ -161,6 +161,60 @@ def forward(self, x: Tensor):
 )");
 }
 
+Module fast_attention(int64_t classes) {
+  Builder b("fast_attention");
+  b.weight("patch", {12, 3, 4, 4});
+  std::string layers;
+  for (const std::string l : {"a", "b", "c"}) {
+    b.weight(l + "_qkv", {36, 12}).weight(l + "_qkv_b", {36});
+    b.weight(l + "_out", {12, 12}).weight(l + "_out_b", {12});
+    const std::string attention = "self." + l + "_qkv, self." + l +
+                                  "_qkv_b, self." + l + "_out, self." + l +
+                                  "_out_b, ";
+    if (l == "a") {
+      layers += "  y, unused = torch._native_multi_head_attention(t, t, t, " +
+                ("12, 3, " + attention) +
+                "None, False, True, None)\n  t = t + y\n";
+      continue;
+    }
+    b.norm(l + "1", 12).norm(l + "2", 12);
+    b.weight(l + "_up", {20, 12}).weight(l + "_up_b", {20});
+    b.weight(l + "_down", {12, 20}).weight(l + "_down_b", {12});
+    std::string rest;
+    for (const char* name :
+         {"1_w", "1_b", "2_w", "2_b", "_up", "_up_b", "_down", "_down_b"})
+      rest += "self." + l + name + ", ";
+    layers += "  t = torch._transformer_encoder_layer_fwd(t, 12, 3, " +
+              attention + (l == "b" ? "True, True" : "False, False") +
+              ", 1e-5, " + rest + "None, None)\n";
+  }
+  b.weight("fc_w", {classes, 12}).weight("fc_b", {classes});
+  return b.define(R"(
+def forward(self, x: Tensor):
+  p = torch.conv2d(x, self.patch, None, [4, 4])
+  t = torch.transpose(torch.flatten(p, 2), 1, 2)
+)" + layers + R"(
+  return torch.linear(torch.mean(t, [1]), self.fc_w, self.fc_b)
+)");
+}
+
+Module writes_list(int64_t classes) {
+  Builder b("writes_list");
+  b.weight("one", {8, 3, 3, 3}).weight("two", {8, 8, 3, 3});
+  b.weight("fc_w", {classes, 8}).weight("fc_b", {classes});
+  return b.define(R"(
+def forward(self, x: Tensor):
+  shift = [3, 2]
+  shift = shift.copy()
+  y = torch.relu(torch.conv2d(x, self.one, None, [1, 1], [1, 1]))
+  if y.size(2) > 8:
+    shift[0] = 1
+  y = torch.roll(torch.conv2d(y, self.two), shift, [2, 3])
+  y = torch.mean(y[:, :, 0:6, 0:6], [2, 3])
+  return torch.linear(y, self.fc_w, self.fc_b)
+)");
+}
+
 Module ending(const std::string& kind, int64_t classes) {
   Builder b = backbone("ending", classes);
   const std::string logits = "torch.linear(f, self.fc_w, self.fc_b)";

@@ -32,6 +32,13 @@ torch::jit::Module matmul_head(int64_t classes = 5);
 /// Patches, a class token expanded by the batch size, LayerNorm, softmax
 /// attention with a shortcut, linear. Takes 16x16 only.
 torch::jit::Module attention(int64_t classes = 5);
+/// The same by the operations that torch.nn.MultiheadAttention and
+/// torch.nn.TransformerEncoderLayer (one with its norm first, one not) leave in
+/// a trace in evaluation mode.
+torch::jit::Module fast_attention(int64_t classes = 5);
+/// A list of numbers is written to under a condition on the image's shape, and
+/// read a layer later (Swin).
+torch::jit::Module writes_list(int64_t classes = 5);
 /// The residual model behind another ending: "softmax", "log_softmax",
 /// "tuple" (logits and an auxiliary output), "dict" (features and logits),
 /// "sigmoid", "none" (features only), "two_images", "list_input".

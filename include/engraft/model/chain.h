@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,7 +67,8 @@ struct BatchNormMoments {
 /// suffix(prefix(x)) equals the whole model bit for bit.
 ///
 /// Shares its tensors with the classifier: training the blocks trains the
-/// module. Movable. One thread at a time.
+/// module. Cut when its blocks are first asked for. Movable. One thread at a
+/// time.
 class BlockChain {
  public:
   /// Throws Error(Fault::model): no final layer, several image inputs, ...
@@ -74,6 +76,9 @@ class BlockChain {
   ~BlockChain();
   BlockChain(BlockChain&&) noexcept;
   BlockChain& operator=(BlockChain&&) noexcept;
+
+  /// As an end: all blocks and the head, which takes no cutting.
+  static constexpr int64_t kWhole = std::numeric_limits<int64_t>::max();
 
   /// Without the head.
   int64_t num_blocks() const;

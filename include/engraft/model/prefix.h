@@ -33,7 +33,7 @@ Json to_json(const PrefixChoice& choice);
 
 /// The front of a classifier that does not move: blocks [0, end) of its chain
 /// as one inference graph, in eval mode and without autograd. end =
-/// num_blocks() + 1 is the whole model.
+/// BlockChain::kWhole is the whole model.
 ///
 ///   plain    the chain's own graph, channels-last
 ///   folded   batch norms folded into the convolutions
