@@ -1,7 +1,6 @@
 #include "model/differentiable.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
-#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/jit.h>
 
 #include <numeric>
@@ -72,7 +71,7 @@ std::shared_ptr<Graph> graph_of(const char* function) {
   static const auto unit = torch::jit::compile(kSource);
   auto graph =
       torch::jit::toGraphFunction(unit->get_function(function)).graph()->copy();
-  torch::jit::Inline(*graph);
+  inline_calls(*graph);
   return graph;
 }
 

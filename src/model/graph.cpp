@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
-#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
 #include <torch/csrc/jit/passes/peephole.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
@@ -148,6 +147,17 @@ void fix_arguments(Graph& graph, const torch::jit::Method& method,
   }
 }
 
+/// Null when the node calls none that is written in TorchScript.
+torch::jit::Function* called_function(const Node* node) {
+  if (node->kind() == prim::CallFunction) {
+    const auto type = node->input(0)->type()->cast<c10::FunctionType>();
+    return type ? type->function() : nullptr;
+  }
+  if (node->kind() != prim::CallMethod) return nullptr;
+  const auto type = node->input(0)->type()->cast<c10::ClassType>();
+  return type ? type->findMethod(node->s(c10::attr::name)) : nullptr;
+}
+
 bool raises(const Block* block) {
   for (const Node* node : block->nodes())
     if (node->kind() == prim::RaiseException) return true;
@@ -268,6 +278,21 @@ bool is_dropout(const Node* node) {
   return kinds.count(node->kind()) > 0;
 }
 
+void inline_calls(Graph& graph) {
+  for (bool found = true; found;) {
+    found = false;
+    for_each_node(graph.block(), [&](Node* node) {
+      torch::jit::Function* callee = called_function(node);
+      if (!callee) return;
+      auto* body = torch::jit::tryToGraphFunction(*callee);
+      if (!body) return;
+      if (node->kind() == prim::CallFunction) node->removeInput(0);
+      torch::jit::inlineCallTo(node, body, body->graph().get());
+      found = true;
+    });
+  }
+}
+
 void simplify(std::shared_ptr<Graph>& graph) {
   // Each round can only remove nodes, so this ends; 20 is never reached.
   for (int round = 0; round < 20; ++round) {
@@ -357,7 +382,7 @@ LoweredGraph lower(const torch::jit::Module& module, const std::string& path) {
   const auto method = module.find_method("forward");
   if (!method) fail(Fault::model, path, ": has no forward method");
   auto graph = method_graph(*method)->copy();
-  torch::jit::Inline(*graph);
+  inline_calls(*graph);
   fix_arguments(*graph, *method, path);
   LoweredGraph lowered;
   lowered.tensors = AttributeLowering(graph, module, path).run();

@@ -2,7 +2,6 @@
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
-#include <torch/csrc/jit/passes/inliner.h>
 
 #include <functional>
 #include <unordered_set>
@@ -101,7 +100,7 @@ void return_logits(Classifier& classifier) {
   const auto method = classifier.module.get_method("forward");
   auto& function = torch::jit::toGraphFunction(method.function());
   auto graph = function.graph();
-  torch::jit::Inline(*graph);
+  inline_calls(*graph);
   fix_training_flags(*graph);
   simplify(graph);
   const Output output = resolve_output(*graph, classifier.path);
