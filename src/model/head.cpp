@@ -25,6 +25,14 @@ bool keeps_classes(const Node* node) {
   return name.rfind("aten::", 0) == 0 && names.count(name.substr(6)) > 0;
 }
 
+/// What a value was before it was given another type: some models bring their
+/// weights to the image's type, which here is the same.
+Value* uncast(Value* value) {
+  while (value->node()->kind() == torch::jit::aten::to)
+    value = value->node()->input(0);
+  return value;
+}
+
 /// The parameter behind a value, over a transposition.
 struct Weight {
   Value* value = nullptr;
@@ -32,11 +40,12 @@ struct Weight {
 };
 
 Weight weight_of(Value* value) {
+  value = uncast(value);
   Node* node = value->node();
   const std::string kind = node->kind().toQualString();
   if (kind == "aten::t" || kind == "aten::numpy_T")
-    return {node->input(0), true};
-  if (kind == "aten::transpose") return {node->input(0), true};
+    return {uncast(node->input(0)), true};
+  if (kind == "aten::transpose") return {uncast(node->input(0)), true};
   return {value, false};
 }
 
@@ -50,6 +59,7 @@ bool is_weight(const Value* value) {
 }
 
 Value* optional_weight(Value* value) {
+  value = uncast(value);
   return is_weight(value) ? value : nullptr;
 }
 
@@ -69,10 +79,10 @@ std::optional<HeadNode> product(HeadKind kind, Node* node, Value* operand,
 
 std::optional<HeadNode> as_head(Node* node) {
   const std::string kind = node->kind().toQualString();
-  if (kind == "aten::linear" && is_weight(node->input(1))) {
+  if (kind == "aten::linear" && is_weight(uncast(node->input(1)))) {
     HeadNode head;
     head.node = node;
-    head.weight = node->input(1);
+    head.weight = uncast(node->input(1));
     head.bias = optional_weight(node->input(2));
     return head;
   }
@@ -90,10 +100,10 @@ std::optional<HeadNode> as_head(Node* node) {
   }
   if ((kind == "aten::conv2d" || kind == "aten::_convolution" ||
        kind == "aten::convolution") &&
-      is_weight(node->input(1))) {
+      is_weight(uncast(node->input(1)))) {
     HeadNode head;
     head.node = node;
-    head.weight = node->input(1);
+    head.weight = uncast(node->input(1));
     head.bias = optional_weight(node->input(2));
     head.info.kind = HeadKind::conv;
     return head;

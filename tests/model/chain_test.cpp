@@ -50,6 +50,8 @@ class EveryModel : public testing::TestWithParam<int> {
         return tiny::fast_attention();
       case 11:
         return tiny::writes_list();
+      case 12:
+        return tiny::ending("cast");
       default:
         return tiny::ending("log_softmax");
     }
@@ -104,7 +106,7 @@ TEST_P(EveryModel, TrainingReachesEveryParameter) {
       EXPECT_TRUE(t.is_buffer || t.tensor.grad().defined()) << t.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, EveryModel, testing::Range(0, 13));
+INSTANTIATE_TEST_SUITE_P(Tiny, EveryModel, testing::Range(0, 14));
 
 TEST(Chain, GroupsStepsAtResidualBoundaries) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
