@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "model/differentiable.h"
+#include "model/norm_activation.h"
 
 namespace engraft {
 namespace {
@@ -353,6 +354,7 @@ std::shared_ptr<Graph> in_training_mode(const std::shared_ptr<Graph>& graph) {
     torch::jit::WithInsertPoint guard(node);
     node->replaceInput(is_batch_norm(node) ? 5 : 2, copy->insertConstant(true));
   });
+  fuse_norm_activations(copy);
   return copy;
 }
 

@@ -1,5 +1,6 @@
 #include "engraft/train/activations.h"
 
+#include <ATen/Parallel.h>
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
@@ -169,8 +170,10 @@ struct Activations::State {
     loading.shuffle = false;
     loading.threads = options.threads;
     loading.seed = options.seed;
-    // Whole groups, and enough pictures to keep the decoders busy.
-    loading.batch_size = prefix->group() * (views > 2 ? 2 : 4);
+    // Two groups for each thread that computes, and no more: what waits in the
+    // loader is float32 pictures.
+    const int64_t together = prefix->group() * 2 * at::get_num_threads();
+    loading.batch_size = (together + views - 1) / views;
     Loader loader(samples, loading);
     // Epochs count from 1, views from 0.
     loader.start_epoch(first + 1);

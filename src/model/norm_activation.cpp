@@ -1,0 +1,462 @@
+#include "model/norm_activation.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/hardswish.h>
+#include <ATen/ops/hardtanh.h>
+#include <ATen/ops/relu.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace engraft {
+namespace {
+
+// The loops below run over channels, which lie next to each other: the compiler
+// makes vector code of them, once for any processor and once for AVX2.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define ENGRAFT_AVX2 __attribute__((target("avx2,fma")))
+#define ENGRAFT_INLINE inline __attribute__((always_inline))
+bool has_avx2() {
+  static const bool has =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return has;
+}
+#else
+#define ENGRAFT_AVX2
+#define ENGRAFT_INLINE inline
+bool has_avx2() { return false; }
+#endif
+
+// What is written overlaps nothing.
+using In = const float* __restrict;
+using Out = float* __restrict;
+
+/// Rows [begin, end) of a matrix [rows, C]: a part that stays in the cache.
+struct Rows {
+  int64_t begin, end, channels;
+};
+
+template <Activation kind>
+ENGRAFT_INLINE float value(float z) {
+  if constexpr (kind == Activation::relu) return z > 0 ? z : 0;
+  if constexpr (kind == Activation::relu6)
+    return z > 0 ? (z < 6 ? z : 6.0f) : 0.0f;
+  if constexpr (kind == Activation::hardswish) {
+    const float t = z + 3;
+    return z * (t > 0 ? (t < 6 ? t : 6.0f) : 0.0f) * (1.0f / 6);
+  }
+  return z;
+}
+
+template <Activation kind>
+ENGRAFT_INLINE float slope(float z) {
+  if constexpr (kind == Activation::relu) return z > 0 ? 1.0f : 0.0f;
+  if constexpr (kind == Activation::relu6)
+    return (z > 0 ? 1.0f : 0.0f) * (z < 6 ? 1.0f : 0.0f);
+  if constexpr (kind == Activation::hardswish)
+    return z < -3 ? 0.0f : (z <= 3 ? z * (1.0f / 3) + 0.5f : 1.0f);
+  return 1;
+}
+
+/// Mean of the part, and the sum of squares of what deviates from it.
+ENGRAFT_INLINE void moments_of(Rows rows, In x, Out mean, Out squares) {
+  const int64_t n = rows.channels;
+  std::fill(mean, mean + n, 0.0f);
+  std::fill(squares, squares + n, 0.0f);
+  for (int64_t r = rows.begin; r < rows.end; ++r)
+    for (int64_t c = 0; c < n; ++c) mean[c] += x[r * n + c];
+  const float per_row = 1.0f / static_cast<float>(rows.end - rows.begin);
+  for (int64_t c = 0; c < n; ++c) mean[c] *= per_row;
+  for (int64_t r = rows.begin; r < rows.end; ++r)
+    for (int64_t c = 0; c < n; ++c) {
+      const float d = x[r * n + c] - mean[c];
+      squares[c] += d * d;
+    }
+}
+
+template <Activation kind>
+ENGRAFT_INLINE void forward_of(Rows rows, In x, In scale, In shift, Out y) {
+  const int64_t n = rows.channels;
+  for (int64_t r = rows.begin; r < rows.end; ++r)
+    for (int64_t c = 0; c < n; ++c)
+      y[r * n + c] = value<kind>(x[r * n + c] * scale[c] + shift[c]);
+}
+
+/// Sums over the part of dz = dL/dz and of dz (x - mean).
+template <Activation kind>
+ENGRAFT_INLINE void sums_of(Rows rows, In x, In dy, In scale, In shift, In mean,
+                            Out sum, Out product) {
+  const int64_t n = rows.channels;
+  std::fill(sum, sum + n, 0.0f);
+  std::fill(product, product + n, 0.0f);
+  for (int64_t r = rows.begin; r < rows.end; ++r)
+    for (int64_t c = 0; c < n; ++c) {
+      const float v = x[r * n + c];
+      const float dz = dy[r * n + c] * slope<kind>(v * scale[c] + shift[c]);
+      sum[c] += dz;
+      product[c] += dz * (v - mean[c]);
+    }
+}
+
+/// dx = scale dz + by_x (x - mean) + offset
+template <Activation kind>
+ENGRAFT_INLINE void backward_of(Rows rows, In x, In dy, In scale, In shift,
+                                In mean, In by_x, In offset, Out dx) {
+  const int64_t n = rows.channels;
+  for (int64_t r = rows.begin; r < rows.end; ++r)
+    for (int64_t c = 0; c < n; ++c) {
+      const float v = x[r * n + c];
+      const float dz = dy[r * n + c] * slope<kind>(v * scale[c] + shift[c]);
+      dx[r * n + c] = scale[c] * dz + by_x[c] * (v - mean[c]) + offset[c];
+    }
+}
+
+ENGRAFT_AVX2 void moments_avx2(Rows rows, In x, Out mean, Out squares) {
+  moments_of(rows, x, mean, squares);
+}
+
+void moments(Rows rows, In x, Out mean, Out squares) {
+  if (has_avx2()) return moments_avx2(rows, x, mean, squares);
+  moments_of(rows, x, mean, squares);
+}
+
+template <Activation kind>
+struct Kernels {
+  ENGRAFT_AVX2 static void forward_avx2(Rows rows, In x, In scale, In shift,
+                                        Out y) {
+    forward_of<kind>(rows, x, scale, shift, y);
+  }
+  static void forward(Rows rows, In x, In scale, In shift, Out y) {
+    if (has_avx2()) return forward_avx2(rows, x, scale, shift, y);
+    forward_of<kind>(rows, x, scale, shift, y);
+  }
+
+  ENGRAFT_AVX2 static void sums_avx2(Rows rows, In x, In dy, In scale, In shift,
+                                     In mean, Out sum, Out product) {
+    sums_of<kind>(rows, x, dy, scale, shift, mean, sum, product);
+  }
+  static void sums(Rows rows, In x, In dy, In scale, In shift, In mean, Out sum,
+                   Out product) {
+    if (has_avx2())
+      return sums_avx2(rows, x, dy, scale, shift, mean, sum, product);
+    sums_of<kind>(rows, x, dy, scale, shift, mean, sum, product);
+  }
+
+  ENGRAFT_AVX2 static void backward_avx2(Rows rows, In x, In dy, In scale,
+                                         In shift, In mean, In by_x, In offset,
+                                         Out dx) {
+    backward_of<kind>(rows, x, dy, scale, shift, mean, by_x, offset, dx);
+  }
+  static void backward(Rows rows, In x, In dy, In scale, In shift, In mean,
+                       In by_x, In offset, Out dx) {
+    if (has_avx2())
+      return backward_avx2(rows, x, dy, scale, shift, mean, by_x, offset, dx);
+    backward_of<kind>(rows, x, dy, scale, shift, mean, by_x, offset, dx);
+  }
+};
+
+/// Calls work(Kernels<kind>) for the kind at run time.
+template <typename Work>
+void with_kernels(Activation kind, const Work& work) {
+  switch (kind) {
+    case Activation::none:
+      return work(Kernels<Activation::none>());
+    case Activation::relu:
+      return work(Kernels<Activation::relu>());
+    case Activation::relu6:
+      return work(Kernels<Activation::relu6>());
+    case Activation::hardswish:
+      return work(Kernels<Activation::hardswish>());
+  }
+}
+
+/// The rows of a channels-last tensor in parts of a fixed size, so that sums do
+/// not depend on the number of threads.
+class Parts {
+ public:
+  explicit Parts(const at::Tensor& x)
+      : channels(x.size(1)),
+        rows(x.numel() / std::max<int64_t>(channels, 1)),
+        rows_each_(std::max<int64_t>(1, 16384 / channels)) {}
+
+  int64_t count() const { return (rows + rows_each_ - 1) / rows_each_; }
+
+  Rows part(int64_t i) const {
+    return {i * rows_each_, std::min(rows, (i + 1) * rows_each_), channels};
+  }
+
+  template <typename Work>
+  void for_each(const Work& work) const {
+    at::parallel_for(0, count(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) work(i, part(i));
+    });
+  }
+
+  const int64_t channels, rows;
+
+ private:
+  const int64_t rows_each_;
+};
+
+using Floats = std::vector<float>;
+using Doubles = std::vector<double>;
+
+struct Moments {
+  Doubles mean, squares;
+};
+
+/// Of all rows, from those of the parts (Chan, Golub & LeVeque 1983).
+Moments batch_moments(const Parts& parts, const float* x) {
+  const int64_t n = parts.channels;
+  Floats mean(parts.count() * n), squares(parts.count() * n);
+  parts.for_each([&](int64_t i, Rows rows) {
+    moments(rows, x, &mean[i * n], &squares[i * n]);
+  });
+  Moments out{Doubles(n), Doubles(n)};
+  for (int64_t i = 0; i < parts.count(); ++i) {
+    const Rows rows = parts.part(i);
+    const auto before = static_cast<double>(rows.begin);
+    const auto own = static_cast<double>(rows.end - rows.begin);
+    const double share = own / (before + own);
+    for (int64_t c = 0; c < n; ++c) {
+      const double delta = mean[i * n + c] - out.mean[c];
+      out.mean[c] += share * delta;
+      out.squares[c] += squares[i * n + c] + before * share * delta * delta;
+    }
+  }
+  return out;
+}
+
+/// z = scale x + shift
+struct Affine {
+  Floats scale, shift;
+};
+
+Affine affine(const float* weight, const float* bias, const float* mean,
+              const float* inverse_std, int64_t n) {
+  Affine out{Floats(n), Floats(n)};
+  for (int64_t c = 0; c < n; ++c) {
+    out.scale[c] = weight[c] * inverse_std[c];
+    out.shift[c] = bias[c] - mean[c] * out.scale[c];
+  }
+  return out;
+}
+
+class NormActivation : public torch::autograd::Function<NormActivation> {
+ public:
+  using Context = torch::autograd::AutogradContext;
+  using Variables = torch::autograd::variable_list;
+
+  static at::Tensor forward(Context* context, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            at::Tensor running_mean, at::Tensor running_var,
+                            double momentum, double eps, int64_t kind) {
+    const Parts parts(x);
+    const int64_t n = parts.channels;
+    const auto count = static_cast<double>(parts.rows);
+    const float* from = x.const_data_ptr<float>();
+    const Moments batch = batch_moments(parts, from);
+    const at::Tensor saved = at::empty(
+        {2, n}, x.options().memory_format(at::MemoryFormat::Contiguous));
+    float* mean = saved.mutable_data_ptr<float>();
+    float* inverse_std = mean + n;
+    auto* old_mean = running_mean.mutable_data_ptr<float>();
+    auto* old_var = running_var.mutable_data_ptr<float>();
+    for (int64_t c = 0; c < n; ++c) {
+      mean[c] = static_cast<float>(batch.mean[c]);
+      const double var = batch.squares[c] / count;
+      inverse_std[c] = static_cast<float>(1 / std::sqrt(var + eps));
+      const double unbiased = batch.squares[c] / std::max(count - 1, 1.0);
+      old_mean[c] +=
+          static_cast<float>(momentum * (batch.mean[c] - old_mean[c]));
+      old_var[c] += static_cast<float>(momentum * (unbiased - old_var[c]));
+    }
+    const at::Tensor w = weight.contiguous(), b = bias.contiguous();
+    const Affine z = affine(w.const_data_ptr<float>(),
+                            b.const_data_ptr<float>(), mean, inverse_std, n);
+    at::Tensor y = at::empty_like(x);
+    auto* to = y.mutable_data_ptr<float>();
+    with_kernels(static_cast<Activation>(kind), [&](auto kernels) {
+      parts.for_each([&](int64_t, Rows rows) {
+        kernels.forward(rows, from, z.scale.data(), z.shift.data(), to);
+      });
+    });
+    context->save_for_backward({x, w, b, saved});
+    context->saved_data["kind"] = kind;
+    return y;
+  }
+
+  static Variables backward(Context* context, Variables gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2];
+    const auto kind =
+        static_cast<Activation>(context->saved_data["kind"].toInt());
+    const at::Tensor dy =
+        gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    const Parts parts(x);
+    const int64_t n = parts.channels;
+    const auto* mean = saved[3].const_data_ptr<float>();
+    const float* inverse_std = mean + n;
+    const Affine z = affine(weight.const_data_ptr<float>(),
+                            bias.const_data_ptr<float>(), mean, inverse_std, n);
+    const auto* from = x.const_data_ptr<float>();
+    const auto* above = dy.const_data_ptr<float>();
+    at::Tensor dx = at::empty_like(x);
+    at::Tensor dweight = at::empty_like(weight), dbias = at::empty_like(bias);
+    auto* to = dx.mutable_data_ptr<float>();
+    auto* to_weight = dweight.mutable_data_ptr<float>();
+    auto* to_bias = dbias.mutable_data_ptr<float>();
+    with_kernels(kind, [&](auto kernels) {
+      Floats sums(parts.count() * n), products(parts.count() * n);
+      parts.for_each([&](int64_t i, Rows rows) {
+        kernels.sums(rows, from, above, z.scale.data(), z.shift.data(), mean,
+                     &sums[i * n], &products[i * n]);
+      });
+      Doubles sum(n), product(n);
+      for (int64_t i = 0; i < parts.count(); ++i)
+        for (int64_t c = 0; c < n; ++c) {
+          sum[c] += sums[i * n + c];
+          product[c] += products[i * n + c];
+        }
+      // dx = scale (dz - mean(dz) - xhat mean(dz xhat)), xhat = (x - mean) /
+      // std
+      Floats by_x(n), offset(n);
+      const double each = 1 / static_cast<double>(parts.rows);
+      for (int64_t c = 0; c < n; ++c) {
+        const double r = inverse_std[c];
+        to_bias[c] = static_cast<float>(sum[c]);
+        to_weight[c] = static_cast<float>(product[c] * r);
+        by_x[c] = static_cast<float>(-z.scale[c] * r * r * product[c] * each);
+        offset[c] = static_cast<float>(-z.scale[c] * sum[c] * each);
+      }
+      parts.for_each([&](int64_t, Rows rows) {
+        kernels.backward(rows, from, above, z.scale.data(), z.shift.data(),
+                         mean, by_x.data(), offset.data(), to);
+      });
+    });
+    return {dx, dweight, dbias, {}, {}, {}, {}, {}};
+  }
+};
+
+at::Tensor activated(const at::Tensor& z, Activation kind) {
+  switch (kind) {
+    case Activation::none:
+      return z;
+    case Activation::relu:
+      return at::relu(z);
+    case Activation::relu6:
+      return at::hardtanh(z, 0, 6);
+    case Activation::hardswish:
+      return at::hardswish(z);
+  }
+  return z;
+}
+
+bool is_float(const at::Tensor& t, int64_t size) {
+  return t.is_cpu() && t.scalar_type() == at::kFloat && t.dim() == 1 &&
+         t.size(0) == size && t.is_contiguous();
+}
+
+at::Tensor by_name(const at::Tensor& x, const at::Tensor& weight,
+                   const at::Tensor& bias, at::Tensor running_mean,
+                   at::Tensor running_var, double momentum, double eps,
+                   int64_t kind) {
+  return norm_activation(x, weight, bias, std::move(running_mean),
+                         std::move(running_var), momentum, eps,
+                         static_cast<Activation>(kind));
+}
+
+TORCH_LIBRARY_FRAGMENT(engraft, library) {
+  library.def(
+      "norm_activation(Tensor x, Tensor weight, Tensor bias, Tensor(a!) "
+      "running_mean, Tensor(b!) running_var, float momentum, float eps, int "
+      "activation) -> Tensor",
+      by_name);
+}
+
+/// What a node computes on its only tensor, when that can be fused.
+Activation activation_of(const Node* node) {
+  const std::string kind = node->kind().toQualString();
+  if (kind == "aten::relu" || kind == "aten::relu_") return Activation::relu;
+  if (kind == "aten::relu6" || kind == "aten::relu6_") return Activation::relu6;
+  if (kind == "aten::hardswish" || kind == "aten::hardswish_")
+    return Activation::hardswish;
+  if (kind == "aten::hardtanh" || kind == "aten::hardtanh_") {
+    const auto low = torch::jit::toIValue(node->input(1));
+    const auto high = torch::jit::toIValue(node->input(2));
+    if (low && high && low->isScalar() && high->isScalar() &&
+        low->toScalar().toDouble() == 0 && high->toScalar().toDouble() == 6)
+      return Activation::relu6;
+  }
+  return Activation::none;
+}
+
+bool is_none(const Value* value) {
+  const auto constant = torch::jit::toIValue(value);
+  return constant && constant->isNone();
+}
+
+/// batch_norm(x, weight, bias, mean, var, training, momentum, eps, cudnn)
+bool can_be_fused(const Node* norm) {
+  for (const size_t tensor : {1, 2, 3, 4})
+    if (is_none(norm->input(tensor))) return false;
+  const auto training = torch::jit::toIValue(norm->input(5));
+  return training && training->isBool() && training->toBool();
+}
+
+}  // namespace
+
+at::Tensor norm_activation(const at::Tensor& x, const at::Tensor& weight,
+                           const at::Tensor& bias, at::Tensor running_mean,
+                           at::Tensor running_var, double momentum, double eps,
+                           Activation activation) {
+  const int64_t channels = x.dim() > 1 ? x.size(1) : 0;
+  const bool ours =
+      x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 &&
+      x.numel() > channels && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+      is_float(weight, channels) && is_float(bias, channels) &&
+      is_float(running_mean, channels) && is_float(running_var, channels);
+  if (ours)
+    return NormActivation::apply(x, weight, bias, running_mean, running_var,
+                                 momentum, eps,
+                                 static_cast<int64_t>(activation));
+  return activated(at::batch_norm(x, weight, bias, running_mean, running_var,
+                                  /*training=*/true, momentum, eps,
+                                  /*cudnn_enabled=*/true),
+                   activation);
+}
+
+void fuse_norm_activations(const std::shared_ptr<Graph>& graph) {
+  static const auto kFused =
+      c10::Symbol::fromQualString("engraft::norm_activation");
+  std::vector<Node*> norms;
+  for_each_node(graph->block(), [&](Node* node) {
+    if (is_batch_norm(node) && can_be_fused(node)) norms.push_back(node);
+  });
+  for (Node* norm : norms) {
+    Node* last = norm;
+    auto kind = Activation::none;
+    const auto& uses = norm->output()->uses();
+    if (uses.size() == 1 &&
+        uses[0].user->owningBlock() == norm->owningBlock()) {
+      kind = activation_of(uses[0].user);
+      if (kind != Activation::none) last = uses[0].user;
+    }
+    torch::jit::WithInsertPoint guard(norm);
+    std::vector<torch::jit::NamedValue> inputs;
+    for (const size_t index : {0, 1, 2, 3, 4, 6, 7})
+      inputs.emplace_back(norm->input(index));
+    inputs.emplace_back(static_cast<int64_t>(kind));
+    last->output()->replaceAllUsesWith(graph->insert(kFused, inputs));
+    if (last != norm) last->destroy();
+    norm->destroy();
+  }
+}
+
+}  // namespace engraft
