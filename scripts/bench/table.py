@@ -76,11 +76,12 @@ def note_of(row, entry, runs):
     if extra.get("choices"):
         notes.append(", ".join(f"{k}: {v}" for k, v
                                in extra["choices"].items()))
-    if row == "decode" and extra.get("ms_per_picture", {}).get(
-            "crop+flip+colour"):
-        values = [r["extra"]["ms_per_picture"]["crop+flip+colour"]
-                  for r in good]
-        notes.append(f"with colours {number(statistics.median(values))}")
+    if row == "decode" and "ms_per_picture" in extra:
+        for kind in ("crop+flip", "crop+flip+colour"):
+            values = [r["extra"]["ms_per_picture"][kind] for r in good]
+            if all(values):
+                notes.append(f"one decoding, one view, {kind}: "
+                             f"{number(statistics.median(values))}")
     if row == "prefix" and "images_per_s" in extra:
         notes += [f"{k} {number(v)}" for k, v in extra["images_per_s"].items()]
         notes.append(f"matrices {extra['gemm_gflops']:.0f} GFLOP/s")

@@ -30,6 +30,7 @@ constexpr int64_t kMaxHeldBytes = int64_t{256} << 20;
 struct Slot {
   torch::Tensor images;
   std::vector<int64_t> indices;
+  std::exception_ptr no_room;  // why there are no images
   std::vector<std::exception_ptr> errors;
   int64_t missing = 0;  // rows not done yet; under the loader's mutex
 };
@@ -170,7 +171,11 @@ Task Loader::State::claim() {
     slot->indices.assign(first, first + rows);
     slot->errors.resize(static_cast<size_t>(rows));
     slot->missing = rows;
-    slot->images = pool_.take(rows);
+    try {
+      slot->images = pool_.take(rows);
+    } catch (...) {  // no memory: told by whoever waits for this batch
+      slot->no_room = std::current_exception();
+    }
     slots_.push_back(std::move(slot));
   }
   ++claimed_;
@@ -196,6 +201,7 @@ void Loader::State::work() {
 }
 
 void Loader::State::fill(const Task& task) const {
+  if (task.slot->no_room) std::rethrow_exception(task.slot->no_room);
   const auto index = task.slot->indices[static_cast<size_t>(task.row)];
   const Sample& sample = samples_[static_cast<size_t>(index)];
   const InputSpec& input = options_.input;
@@ -232,6 +238,7 @@ std::shared_ptr<Slot> Loader::State::wait_for_front() {
 Batch Loader::State::finish(Slot& slot) const {
   Batch batch;
   const int64_t stride = floats_per_sample(options_);
+  if (slot.no_room) std::rethrow_exception(slot.no_room);
   float* data = slot.images.mutable_data_ptr<float>();
   for (size_t row = 0; row < slot.indices.size(); ++row) {
     if (slot.errors[row]) {
