@@ -10,8 +10,9 @@
 namespace engraft {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 4096;
-constexpr int64_t kMostRowsToValidate = 8192;
+// Little memory, however many rows there are.
+constexpr int64_t kRowsAtOnce = 512;
+constexpr int64_t kMostRowsToValidate = 4096;
 constexpr int64_t kFolds = 5;
 // Penalties in the unit of one picture's loss, strong to weak.
 constexpr double kStrongest = 1e4, kWeakest = 1e-4;
@@ -206,14 +207,16 @@ HeadProblem reduced(const HeadProblem& problem) {
   // shares.
   const int64_t every = (rows + kMostRowsToValidate - 1) / kMostRowsToValidate;
   const auto kept = problem.pictures.remainder(every).eq(0).nonzero().flatten();
-  std::vector<torch::Tensor> parts;
+  const auto all = torch::empty({kept.numel(), problem.features.features});
+  int64_t filled = 0;
   for (int64_t i = 0; i < rows; i += kRowsAtOnce) {
     const int64_t end = std::min(i + kRowsAtOnce, rows);
     const auto here = kept.masked_select(kept.ge(i) & kept.lt(end)) - i;
-    if (here.numel() > 0)
-      parts.push_back(problem.features.read(i, end).index_select(0, here));
+    if (here.numel() == 0) continue;
+    all.narrow(0, filled, here.numel())
+        .copy_(problem.features.read(i, end).index_select(0, here));
+    filled += here.numel();
   }
-  const auto all = torch::cat(parts);
   HeadProblem out = problem;
   out.features = {all.size(0), all.size(1), [all](int64_t begin, int64_t end) {
                     return all.slice(0, begin, end);
