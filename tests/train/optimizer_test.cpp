@@ -1,6 +1,7 @@
 #include "engraft/train/optimizer.h"
 
 #include <gtest/gtest.h>
+#include <torch/optim/adam.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -54,6 +55,33 @@ TEST(Optimizer, AdamByHand) {
          (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
     EXPECT_NEAR(step, w, 1e-9);
   }
+}
+
+TEST(Optimizer, AdamIsLibTorchsOwnWhateverTheMemoryFormat) {
+  OptimOptions options;
+  options.optimizer = OptimizerKind::adam;
+  torch::manual_seed(3);
+  const auto start = torch::randn({6, 4, 3, 3});
+  const auto ours = start.contiguous(at::MemoryFormat::ChannelsLast)
+                        .clone()
+                        .requires_grad_(true);
+  const auto theirs = start.clone().requires_grad_(true);
+  const auto resting = torch::ones({2}).requires_grad_(true);
+  const auto optimizer =
+      make_optimizer({{{ours, resting}, 0.01, 0.02}}, options);
+  torch::optim::Adam reference({theirs}, torch::optim::AdamOptions(0.01)
+                                             .betas({options.momentum, 0.999})
+                                             .weight_decay(0.02));
+  for (int i = 0; i < 5; ++i) {
+    const auto gradient = torch::randn_like(start);
+    ours.mutable_grad() = gradient.clone();
+    theirs.mutable_grad() = gradient.clone();
+    optimizer->step();
+    reference.step();
+  }
+  EXPECT_TRUE(torch::allclose(ours, theirs, 1e-5, 1e-7))
+      << (ours - theirs).abs().max();
+  EXPECT_TRUE(torch::equal(resting, torch::ones({2})));
 }
 
 TEST(Optimizer, EachGroupHasItsOwnRate) {

@@ -19,7 +19,8 @@ struct ParameterGroup {
 /// LibTorch's optimizer of options.optimizer with every option set on every
 /// group: options of a C++ group do not inherit the optimizer's defaults.
 ///   sgd   v = momentum v + g + decay w;  w -= lr v
-///   adam  Kingma & Ba 2015 with beta1 = momentum, beta2 = 0.999, eps = 1e-8
+///   adam  Kingma & Ba 2015 with beta1 = momentum, beta2 = 0.999, eps = 1e-8,
+///         by LibTorch's fused step
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(
     const std::vector<ParameterGroup>& groups, const OptimOptions& options);
 
