@@ -201,7 +201,7 @@ void Loader::State::work() {
 }
 
 void Loader::State::fill(const Task& task) const {
-  if (task.slot->no_room) std::rethrow_exception(task.slot->no_room);
+  if (task.slot->no_room) return;
   const auto index = task.slot->indices[static_cast<size_t>(task.row)];
   const Sample& sample = samples_[static_cast<size_t>(index)];
   const InputSpec& input = options_.input;

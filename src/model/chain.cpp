@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <algorithm>
-#include <functional>
 #include <mutex>
 #include <unordered_set>
 
@@ -28,17 +27,28 @@ struct Block {
   Code inference;
 };
 
-int64_t count_kind(const Graph& graph, bool (*is_kind)(const Node*)) {
+int64_t count_kind(Graph& graph, bool (*is_kind)(const Node*)) {
   int64_t count = 0;
-  const std::function<void(const torch::jit::Block*)> visit =
-      [&](const torch::jit::Block* block) {
-        for (const Node* node : block->nodes()) {
-          count += is_kind(node);
-          for (const auto* inner : node->blocks()) visit(inner);
-        }
-      };
-  visit(graph.block());
+  for_each_node(graph.block(),
+                [&](const Node* node) { count += is_kind(node); });
   return count;
+}
+
+/// The compiler's constants take no tensor that requires grad.
+Value* insert_constant(Graph& graph, const torch::Tensor& tensor) {
+  return graph.insertConstant(tensor.detach());
+}
+
+/// The whole model with its tensors as constants.
+std::shared_ptr<Graph> closed_graph(const LoweredGraph& lowered) {
+  auto graph = lowered.graph->copy();
+  torch::jit::WithInsertPoint guard(*graph->nodes().begin());
+  for (size_t i = lowered.tensors.size(); i > 0; --i) {
+    graph->inputs()[i]->replaceAllUsesWith(
+        insert_constant(*graph, lowered.tensors[i - 1].tensor));
+    graph->eraseInput(i);
+  }
+  return graph;
 }
 
 /// "layer1.0" for layer1.0.conv1.weight, layer1.0.bn1.bias; "conv1-bn1" where
@@ -101,8 +111,7 @@ void check_head(const HeadInfo& head, const torch::Tensor& weight,
 
 struct BlockChain::State {
   LoweredGraph lowered;
-  HeadInfo head;
-  HeadNode head_node;
+  HeadNode head;
   torch::jit::Module module;
   std::vector<torch::Tensor> whole_tensors;
   torch::Device device = torch::kCPU;
@@ -114,9 +123,8 @@ struct BlockChain::State {
   std::vector<Code> training_codes;
 
   const std::vector<Block>& blocks() {
-    std::call_once(cutting, [&] {
-      add_blocks(engraft::cut(lowered, head_node, input_size));
-    });
+    std::call_once(
+        cutting, [&] { add_blocks(engraft::cut(lowered, head, input_size)); });
     return parts;
   }
 
@@ -128,19 +136,20 @@ struct BlockChain::State {
     return training_codes;
   }
 
-  void describe_head(HeadNode& node, const std::string& path) {
-    if (!lowered.is_tensor_input(node.weight))
+  /// Names and sizes of the final layer.
+  void describe_head(const std::string& path) {
+    if (!lowered.is_tensor_input(head.weight))
       fail(Fault::model, path, ": the final layer's weight is a constant of ",
            "the graph; export the model without freezing it");
-    head = node.info;
-    const NamedTensor& weight = lowered.tensor_of(node.weight);
-    head.weight = weight.name;
-    if (node.bias && lowered.is_tensor_input(node.bias))
-      head.bias = lowered.tensor_of(node.bias).name;
-    check_head(head, weight.tensor, path);
-    head.classes = weight.tensor.size(head.input_major ? 1 : 0);
-    head.features = weight.tensor.size(head.input_major ? 0 : 1);
-    head.shared = node.weight->uses().size() > 1;
+    HeadInfo& info = head.info;
+    const NamedTensor& weight = lowered.tensor_of(head.weight);
+    info.weight = weight.name;
+    if (head.bias && lowered.is_tensor_input(head.bias))
+      info.bias = lowered.tensor_of(head.bias).name;
+    check_head(info, weight.tensor, path);
+    info.classes = weight.tensor.size(info.input_major ? 1 : 0);
+    info.features = weight.tensor.size(info.input_major ? 0 : 1);
+    info.shared = head.weight->uses().size() > 1;
   }
 
   void add_blocks(const CutGraph& graph) {
@@ -171,7 +180,8 @@ struct BlockChain::State {
     BlockInfo& last = parts.back().info;
     std::vector<NamedTensor> own;
     for (const NamedTensor& t : last.tensors)
-      (t.name == head.weight || t.name == head.bias ? own : tail.tensors)
+      (t.name == head.info.weight || t.name == head.info.bias ? own
+                                                              : tail.tensors)
           .push_back(t);
     last.tensors = own;
     for (const NamedTensor& t : tail.tensors)
@@ -189,8 +199,8 @@ BlockChain::BlockChain(const Classifier& classifier)
   s.input_size = classifier.input.crop;
   s.lowered = lower(classifier.module, classifier.path);
   const Output output = resolve_output(*s.lowered.graph, classifier.path);
-  s.head_node = find_head(output.logits, classifier.path);
-  s.describe_head(s.head_node, classifier.path);
+  s.head = find_head(output.logits, classifier.path);
+  s.describe_head(classifier.path);
   for (const NamedTensor& t : s.lowered.tensors)
     s.whole_tensors.push_back(t.tensor);
   if (!s.whole_tensors.empty()) s.device = s.whole_tensors[0].device();
@@ -208,7 +218,7 @@ const BlockInfo& BlockChain::block(int64_t index) const {
   return state_->blocks().at(index).info;
 }
 
-const HeadInfo& BlockChain::head() const { return state_->head; }
+const HeadInfo& BlockChain::head() const { return state_->head.info; }
 
 bool BlockChain::fused_head() const {
   state_->blocks();
@@ -367,19 +377,6 @@ std::vector<BatchNormMoments> BatchNormProbe::run(
   return out;
 }
 
-/// The whole model with its tensors as constants.
-static std::shared_ptr<Graph> closed_graph(const LoweredGraph& lowered) {
-  auto graph = lowered.graph->copy();
-  torch::jit::WithInsertPoint guard(*graph->nodes().begin());
-  for (size_t i = lowered.tensors.size(); i > 0; --i) {
-    // The compiler's constants take no tensor that requires grad.
-    graph->inputs()[i]->replaceAllUsesWith(
-        graph->insertConstant(lowered.tensors[i - 1].tensor.detach()));
-    graph->eraseInput(i);
-  }
-  return graph;
-}
-
 std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
   if (end == BlockChain::kWhole) return closed_graph(chain.state_->lowered);
   const auto& blocks = chain.state_->blocks();
@@ -391,7 +388,7 @@ std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
   for (int64_t i = 0; i < end; ++i) {
     std::vector<Value*> inputs{value};
     for (const torch::Tensor& tensor : blocks[i].tensors)
-      inputs.push_back(graph->insertConstant(tensor.detach()));
+      inputs.push_back(insert_constant(*graph, tensor));
     value = torch::jit::insertGraph(*graph, *blocks[i].graph, inputs).at(0);
   }
   graph->registerOutput(value);

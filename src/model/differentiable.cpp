@@ -77,8 +77,7 @@ std::shared_ptr<Graph> graph_of(const char* function) {
 
 /// Of itself, without a mask, and nobody asks for the weights.
 bool can_be_spelled(const Node* node, const Spelling& spelling) {
-  const auto mask = torch::jit::toIValue(node->input(spelling.mask));
-  if (!mask || !mask->isNone()) return false;
+  if (!is_none(node->input(spelling.mask))) return false;
   if (node->outputs().size() == 1) return true;
   return node->input(1) == node->input(0) && node->input(2) == node->input(0) &&
          !node->output(1)->hasUses();

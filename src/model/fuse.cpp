@@ -73,12 +73,6 @@ struct Activation {
   std::string algorithm;
 };
 
-std::optional<double> constant_number(const Value* value) {
-  const auto constant = torch::jit::toIValue(value);
-  if (!constant || !constant->isScalar()) return std::nullopt;
-  return constant->toScalar().toDouble();
-}
-
 std::optional<Activation> with_scalars(const char* name, const Node* node,
                                        size_t count) {
   Activation out{name, {}, ""};
@@ -124,10 +118,6 @@ std::vector<int64_t> zero_padding(const Node* node) {
   if (!value || !sides || !sides->isIntList()) return {};
   if (!value->isNone() && constant_number(filling) != 0.0) return {};
   return sides->toIntVector();
-}
-
-Node* only_user(const Value* value) {
-  return value->uses().size() == 1 ? value->uses()[0].user : nullptr;
 }
 
 class Fusion {

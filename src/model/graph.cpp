@@ -262,6 +262,21 @@ std::optional<int64_t> constant_int(const Value* value) {
   return constant->toInt();
 }
 
+std::optional<double> constant_number(const Value* value) {
+  const auto constant = torch::jit::toIValue(value);
+  if (!constant || !constant->isScalar()) return std::nullopt;
+  return constant->toScalar().toDouble();
+}
+
+bool is_none(const Value* value) {
+  const auto constant = torch::jit::toIValue(value);
+  return constant && constant->isNone();
+}
+
+Node* only_user(const Value* value) {
+  return value->uses().size() == 1 ? value->uses()[0].user : nullptr;
+}
+
 bool is_batch_norm(const Node* node) {
   return node->kind() == aten::batch_norm;
 }

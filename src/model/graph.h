@@ -100,5 +100,11 @@ bool is_dropout(const Node* node);
 
 /// The constant integer behind a value.
 std::optional<int64_t> constant_int(const Value* value);
+/// The constant number behind a value, whole or not.
+std::optional<double> constant_number(const Value* value);
+/// The value is the constant None.
+bool is_none(const Value* value);
+/// The node that uses a value, when it is used once.
+Node* only_user(const Value* value);
 
 }  // namespace engraft

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 namespace engraft {
@@ -20,17 +21,31 @@ namespace {
 // The loops below run over channels, which lie next to each other: the compiler
 // makes vector code of them, once for any processor and once for AVX2.
 #if defined(__x86_64__) && defined(__GNUC__)
-#define ENGRAFT_AVX2 __attribute__((target("avx2,fma")))
-#define ENGRAFT_INLINE inline __attribute__((always_inline))
-bool has_avx2() {
-  static const bool has =
+#define ENGRAFT_INLINE __attribute__((always_inline))
+
+template <typename Work>
+__attribute__((target("avx2,fma"))) void with_avx2(const Work& work) {
+  work();
+}
+
+/// Calls work(), compiled for the processor: all that it calls has to be
+/// ENGRAFT_INLINE, and so has it.
+template <typename Work>
+void vectorised(const Work& work) {
+  static const bool has_avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return has;
+  if (has_avx2)
+    with_avx2(work);
+  else
+    work();
 }
 #else
-#define ENGRAFT_AVX2
-#define ENGRAFT_INLINE inline
-bool has_avx2() { return false; }
+#define ENGRAFT_INLINE
+
+template <typename Work>
+void vectorised(const Work& work) {
+  work();
+}
 #endif
 
 // What is written overlaps nothing.
@@ -43,7 +58,7 @@ struct Rows {
 };
 
 template <Activation kind>
-ENGRAFT_INLINE float value(float z) {
+ENGRAFT_INLINE inline float value(float z) {
   if constexpr (kind == Activation::relu) return z > 0 ? z : 0;
   if constexpr (kind == Activation::relu6)
     return z > 0 ? (z < 6 ? z : 6.0f) : 0.0f;
@@ -55,7 +70,7 @@ ENGRAFT_INLINE float value(float z) {
 }
 
 template <Activation kind>
-ENGRAFT_INLINE float slope(float z) {
+ENGRAFT_INLINE inline float slope(float z) {
   if constexpr (kind == Activation::relu) return z > 0 ? 1.0f : 0.0f;
   if constexpr (kind == Activation::relu6)
     return (z > 0 ? 1.0f : 0.0f) * (z < 6 ? 1.0f : 0.0f);
@@ -65,7 +80,7 @@ ENGRAFT_INLINE float slope(float z) {
 }
 
 /// Mean of the part, and the sum of squares of what deviates from it.
-ENGRAFT_INLINE void moments_of(Rows rows, In x, Out mean, Out squares) {
+ENGRAFT_INLINE inline void moments_of(Rows rows, In x, Out mean, Out squares) {
   const int64_t n = rows.channels;
   std::fill(mean, mean + n, 0.0f);
   std::fill(squares, squares + n, 0.0f);
@@ -81,7 +96,8 @@ ENGRAFT_INLINE void moments_of(Rows rows, In x, Out mean, Out squares) {
 }
 
 template <Activation kind>
-ENGRAFT_INLINE void forward_of(Rows rows, In x, In scale, In shift, Out y) {
+ENGRAFT_INLINE inline void forward_of(Rows rows, In x, In scale, In shift,
+                                      Out y) {
   const int64_t n = rows.channels;
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c)
@@ -90,8 +106,8 @@ ENGRAFT_INLINE void forward_of(Rows rows, In x, In scale, In shift, Out y) {
 
 /// Sums over the part of dz = dL/dz and of dz (x - mean).
 template <Activation kind>
-ENGRAFT_INLINE void sums_of(Rows rows, In x, In dy, In scale, In shift, In mean,
-                            Out sum, Out product) {
+ENGRAFT_INLINE inline void sums_of(Rows rows, In x, In dy, In scale, In shift,
+                                   In mean, Out sum, Out product) {
   const int64_t n = rows.channels;
   std::fill(sum, sum + n, 0.0f);
   std::fill(product, product + n, 0.0f);
@@ -106,8 +122,9 @@ ENGRAFT_INLINE void sums_of(Rows rows, In x, In dy, In scale, In shift, In mean,
 
 /// dx = scale dz + by_x (x - mean) + offset
 template <Activation kind>
-ENGRAFT_INLINE void backward_of(Rows rows, In x, In dy, In scale, In shift,
-                                In mean, In by_x, In offset, Out dx) {
+ENGRAFT_INLINE inline void backward_of(Rows rows, In x, In dy, In scale,
+                                       In shift, In mean, In by_x, In offset,
+                                       Out dx) {
   const int64_t n = rows.channels;
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c) {
@@ -117,62 +134,18 @@ ENGRAFT_INLINE void backward_of(Rows rows, In x, In dy, In scale, In shift,
     }
 }
 
-ENGRAFT_AVX2 void moments_avx2(Rows rows, In x, Out mean, Out squares) {
-  moments_of(rows, x, mean, squares);
-}
-
-void moments(Rows rows, In x, Out mean, Out squares) {
-  if (has_avx2()) return moments_avx2(rows, x, mean, squares);
-  moments_of(rows, x, mean, squares);
-}
-
-template <Activation kind>
-struct Kernels {
-  ENGRAFT_AVX2 static void forward_avx2(Rows rows, In x, In scale, In shift,
-                                        Out y) {
-    forward_of<kind>(rows, x, scale, shift, y);
-  }
-  static void forward(Rows rows, In x, In scale, In shift, Out y) {
-    if (has_avx2()) return forward_avx2(rows, x, scale, shift, y);
-    forward_of<kind>(rows, x, scale, shift, y);
-  }
-
-  ENGRAFT_AVX2 static void sums_avx2(Rows rows, In x, In dy, In scale, In shift,
-                                     In mean, Out sum, Out product) {
-    sums_of<kind>(rows, x, dy, scale, shift, mean, sum, product);
-  }
-  static void sums(Rows rows, In x, In dy, In scale, In shift, In mean, Out sum,
-                   Out product) {
-    if (has_avx2())
-      return sums_avx2(rows, x, dy, scale, shift, mean, sum, product);
-    sums_of<kind>(rows, x, dy, scale, shift, mean, sum, product);
-  }
-
-  ENGRAFT_AVX2 static void backward_avx2(Rows rows, In x, In dy, In scale,
-                                         In shift, In mean, In by_x, In offset,
-                                         Out dx) {
-    backward_of<kind>(rows, x, dy, scale, shift, mean, by_x, offset, dx);
-  }
-  static void backward(Rows rows, In x, In dy, In scale, In shift, In mean,
-                       In by_x, In offset, Out dx) {
-    if (has_avx2())
-      return backward_avx2(rows, x, dy, scale, shift, mean, by_x, offset, dx);
-    backward_of<kind>(rows, x, dy, scale, shift, mean, by_x, offset, dx);
-  }
-};
-
-/// Calls work(Kernels<kind>) for the kind at run time.
+/// Calls work with the kind as a constant of the compiler.
 template <typename Work>
-void with_kernels(Activation kind, const Work& work) {
+void with_constant(Activation kind, const Work& work) {
   switch (kind) {
     case Activation::none:
-      return work(Kernels<Activation::none>());
+      return work(std::integral_constant<Activation, Activation::none>());
     case Activation::relu:
-      return work(Kernels<Activation::relu>());
+      return work(std::integral_constant<Activation, Activation::relu>());
     case Activation::relu6:
-      return work(Kernels<Activation::relu6>());
+      return work(std::integral_constant<Activation, Activation::relu6>());
     case Activation::hardswish:
-      return work(Kernels<Activation::hardswish>());
+      return work(std::integral_constant<Activation, Activation::hardswish>());
   }
 }
 
@@ -216,7 +189,9 @@ Moments batch_moments(const Parts& parts, const float* x) {
   const int64_t n = parts.channels;
   Floats mean(parts.count() * n), squares(parts.count() * n);
   parts.for_each([&](int64_t i, Rows rows) {
-    moments(rows, x, &mean[i * n], &squares[i * n]);
+    vectorised([&]() ENGRAFT_INLINE {
+      moments_of(rows, x, &mean[i * n], &squares[i * n]);
+    });
   });
   Moments out{Doubles(n), Doubles(n)};
   for (int64_t i = 0; i < parts.count(); ++i) {
@@ -282,9 +257,11 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
                             b.const_data_ptr<float>(), mean, inverse_std, n);
     at::Tensor y = at::empty_like(x);
     auto* to = y.mutable_data_ptr<float>();
-    with_kernels(static_cast<Activation>(kind), [&](auto kernels) {
+    with_constant(static_cast<Activation>(kind), [&](auto constant) {
       parts.for_each([&](int64_t, Rows rows) {
-        kernels.forward(rows, from, z.scale.data(), z.shift.data(), to);
+        vectorised([&]() ENGRAFT_INLINE {
+          forward_of<constant>(rows, from, z.scale.data(), z.shift.data(), to);
+        });
       });
     });
     context->save_for_backward({x, w, b, saved});
@@ -312,11 +289,13 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
     auto* to = dx.mutable_data_ptr<float>();
     auto* to_weight = dweight.mutable_data_ptr<float>();
     auto* to_bias = dbias.mutable_data_ptr<float>();
-    with_kernels(kind, [&](auto kernels) {
+    with_constant(kind, [&](auto constant) {
       Floats sums(parts.count() * n), products(parts.count() * n);
       parts.for_each([&](int64_t i, Rows rows) {
-        kernels.sums(rows, from, above, z.scale.data(), z.shift.data(), mean,
-                     &sums[i * n], &products[i * n]);
+        vectorised([&]() ENGRAFT_INLINE {
+          sums_of<constant>(rows, from, above, z.scale.data(), z.shift.data(),
+                            mean, &sums[i * n], &products[i * n]);
+        });
       });
       Doubles sum(n), product(n);
       for (int64_t i = 0; i < parts.count(); ++i)
@@ -324,8 +303,8 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
           sum[c] += sums[i * n + c];
           product[c] += products[i * n + c];
         }
-      // dx = scale (dz - mean(dz) - xhat mean(dz xhat)), xhat = (x - mean) /
-      // std
+      // dx = scale (dz - mean(dz) - xhat mean(dz xhat))
+      // with xhat = (x - mean) / std
       Floats by_x(n), offset(n);
       const double each = 1 / static_cast<double>(parts.rows);
       for (int64_t c = 0; c < n; ++c) {
@@ -336,8 +315,11 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
         offset[c] = static_cast<float>(-z.scale[c] * sum[c] * each);
       }
       parts.for_each([&](int64_t, Rows rows) {
-        kernels.backward(rows, from, above, z.scale.data(), z.shift.data(),
-                         mean, by_x.data(), offset.data(), to);
+        vectorised([&]() ENGRAFT_INLINE {
+          backward_of<constant>(rows, from, above, z.scale.data(),
+                                z.shift.data(), mean, by_x.data(),
+                                offset.data(), to);
+        });
       });
     });
     return {dx, dweight, dbias, {}, {}, {}, {}, {}};
@@ -388,18 +370,11 @@ Activation activation_of(const Node* node) {
   if (kind == "aten::hardswish" || kind == "aten::hardswish_")
     return Activation::hardswish;
   if (kind == "aten::hardtanh" || kind == "aten::hardtanh_") {
-    const auto low = torch::jit::toIValue(node->input(1));
-    const auto high = torch::jit::toIValue(node->input(2));
-    if (low && high && low->isScalar() && high->isScalar() &&
-        low->toScalar().toDouble() == 0 && high->toScalar().toDouble() == 6)
+    if (constant_number(node->input(1)) == 0.0 &&
+        constant_number(node->input(2)) == 6.0)
       return Activation::relu6;
   }
   return Activation::none;
-}
-
-bool is_none(const Value* value) {
-  const auto constant = torch::jit::toIValue(value);
-  return constant && constant->isNone();
 }
 
 /// batch_norm(x, weight, bias, mean, var, training, momentum, eps, cudnn)
@@ -442,11 +417,10 @@ void fuse_norm_activations(const std::shared_ptr<Graph>& graph) {
   for (Node* norm : norms) {
     Node* last = norm;
     auto kind = Activation::none;
-    const auto& uses = norm->output()->uses();
-    if (uses.size() == 1 &&
-        uses[0].user->owningBlock() == norm->owningBlock()) {
-      kind = activation_of(uses[0].user);
-      if (kind != Activation::none) last = uses[0].user;
+    Node* next = only_user(norm->output());
+    if (next && next->owningBlock() == norm->owningBlock()) {
+      kind = activation_of(next);
+      if (kind != Activation::none) last = next;
     }
     torch::jit::WithInsertPoint guard(norm);
     std::vector<torch::jit::NamedValue> inputs;

@@ -3,7 +3,6 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
-#include <functional>
 #include <unordered_set>
 
 #include "model/head.h"
@@ -77,22 +76,13 @@ void set_modes(Classifier& classifier) {
 
 /// `self.training` anywhere below as a constant: the file predicts.
 void fix_training_flags(Graph& graph) {
-  std::vector<Node*> flags;
-  const std::function<void(torch::jit::Block*)> find =
-      [&](torch::jit::Block* block) {
-        for (Node* node : block->nodes()) {
-          if (node->kind() == prim::GetAttr &&
-              node->s(c10::attr::name) == "training")
-            flags.push_back(node);
-          for (auto* inner : node->blocks()) find(inner);
-        }
-      };
-  find(graph.block());
-  for (Node* node : flags) {
+  for_each_node(graph.block(), [&](Node* node) {
+    if (node->kind() != prim::GetAttr || node->s(c10::attr::name) != "training")
+      return;
     torch::jit::WithInsertPoint guard(node);
     node->output()->replaceAllUsesWith(graph.insertConstant(false));
     node->destroy();
-  }
+  });
 }
 
 /// Rewrites forward, flattened, to return the logits alone.

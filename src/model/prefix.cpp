@@ -93,6 +93,8 @@ struct FrozenPrefix::State {
 
   bool gpu() const { return chain->device().is_cuda(); }
 
+  int64_t groups_at_once() const { return gpu() ? 1 : at::get_num_threads(); }
+
   /// Throws what LibTorch throws where this way does not exist.
   Way build(InferenceKind kind) const {
     Way out;
@@ -141,7 +143,7 @@ struct FrozenPrefix::State {
   /// of as many groups as there are threads.
   double time(const Way& candidate, const torch::Tensor& group_of) const {
     using Clock = std::chrono::steady_clock;
-    const int64_t count = gpu() ? 1 : at::get_num_threads();
+    const int64_t count = groups_at_once();
     double best = INFINITY;
     for (int i = 0; i < 3; ++i) {
       std::vector<torch::Tensor> groups(static_cast<size_t>(count), group_of);
@@ -269,7 +271,9 @@ torch::Tensor FrozenPrefix::run(const torch::Tensor& images) {
 
 const PrefixChoice& FrozenPrefix::choice() const { return state_->choice; }
 
-int64_t FrozenPrefix::group() const { return state_->group; }
+int64_t FrozenPrefix::at_once() const {
+  return state_->group * state_->groups_at_once();
+}
 
 std::string PrefixChoice::text() const {
   std::ostringstream out;

@@ -1,6 +1,5 @@
 #include "engraft/train/activations.h"
 
-#include <ATen/Parallel.h>
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
@@ -170,10 +169,9 @@ struct Activations::State {
     loading.shuffle = false;
     loading.threads = options.threads;
     loading.seed = options.seed;
-    // Two groups for each thread that computes, and no more: what waits in the
-    // loader is float32 pictures.
-    const int64_t together = prefix->group() * 2 * at::get_num_threads();
-    loading.batch_size = (together + views - 1) / views;
+    // Two rounds of work, and no more: what waits in the loader is float32
+    // pictures.
+    loading.batch_size = (2 * prefix->at_once() + views - 1) / views;
     Loader loader(samples, loading);
     // Epochs count from 1, views from 0.
     loader.start_epoch(first + 1);

@@ -68,8 +68,9 @@ class FrozenPrefix {
   /// Complete after the first run.
   const PrefixChoice& choice() const;
 
-  /// Pictures in a group: multiples of it leave nothing to fill up.
-  int64_t group() const;
+  /// Pictures that are computed at the same time, a group on each thread:
+  /// multiples of it leave nothing to fill up and no thread idle.
+  int64_t at_once() const;
 
  private:
   struct State;
