@@ -290,7 +290,8 @@ class Fit {
   bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
                     const EpochResult& now) {
     const auto labels = batch.labels.to(chain_.device());
-    const auto logits = forward(batch.x.to(chain_.device()));
+    const auto logits =
+        live_.forward(batch.x.to(chain_.device()), plan_.freeze_until);
     const auto loss = torch::nn::functional::cross_entropy(
         logits, labels,
         torch::nn::functional::CrossEntropyFuncOptions()
@@ -302,16 +303,19 @@ class Fit {
       diverge("the training loss became " + std::to_string(value), now.epoch);
       return false;
     }
-    (of_step == 1 ? loss : loss / static_cast<double>(of_step)).backward();
+    backward(of_step == 1 ? loss : loss / static_cast<double>(of_step));
     return true;
   }
 
-  torch::Tensor forward(const torch::Tensor& x) const {
+  void backward(const torch::Tensor& loss) const {
     try {
-      return live_.forward(x, plan_.freeze_until);
-    } catch (const c10::NotImplementedError& error) {
+      loss.backward();
+    } catch (const c10::Error& error) {
+      // Only the message tells it from other errors.
+      const std::string said = error.what_without_backtrace();
+      if (said.rfind("derivative for ", 0) != 0) throw;
       fail(Fault::model, settings_.model, ": cannot be trained from block ",
-           live_.cut(), " on: ", error.what_without_backtrace(),
+           live_.cut(), " on: ", said,
            "; --freeze-until gives a later block, or `all` for the head alone");
     }
   }

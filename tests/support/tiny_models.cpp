@@ -161,7 +161,7 @@ def forward(self, x: Tensor):
 )");
 }
 
-Module fast_attention(int64_t classes) {
+Module fast_attention(int64_t classes, bool masked) {
   Builder b("fast_attention");
   b.weight("patch", {12, 3, 4, 4});
   std::string layers;
@@ -172,9 +172,11 @@ Module fast_attention(int64_t classes) {
                                   "_qkv_b, self." + l + "_out, self." + l +
                                   "_out_b, ";
     if (l == "a") {
-      layers += "  y, unused = torch._native_multi_head_attention(t, t, t, " +
-                ("12, 3, " + attention) +
-                "None, False, True, None)\n  t = t + y\n";
+      layers +=
+          "  y, unused = torch._native_multi_head_attention(t, t, t, " +
+          ("12, 3, " + attention) +
+          (masked ? "mask, False, True, 0)" : "None, False, True, None)") +
+          "\n  t = t + y\n";
       continue;
     }
     b.norm(l + "1", 12).norm(l + "2", 12);
@@ -193,6 +195,7 @@ Module fast_attention(int64_t classes) {
 def forward(self, x: Tensor):
   p = torch.conv2d(x, self.patch, None, [4, 4])
   t = torch.transpose(torch.flatten(p, 2), 1, 2)
+  mask = torch.zeros([16, 16]) > 0
 )" + layers + R"(
   return torch.linear(torch.mean(t, [1]), self.fc_w, self.fc_b)
 )");

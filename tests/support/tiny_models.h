@@ -34,8 +34,9 @@ torch::jit::Module matmul_head(int64_t classes = 5);
 torch::jit::Module attention(int64_t classes = 5);
 /// The same by the operations that torch.nn.MultiheadAttention and
 /// torch.nn.TransformerEncoderLayer (one with its norm first, one not) leave in
-/// a trace in evaluation mode.
-torch::jit::Module fast_attention(int64_t classes = 5);
+/// a trace in evaluation mode. masked: the first with a mask, which leaves it
+/// without a derivative.
+torch::jit::Module fast_attention(int64_t classes = 5, bool masked = false);
 /// A list of numbers is written to under a condition on the image's shape, and
 /// read a layer later (Swin).
 torch::jit::Module writes_list(int64_t classes = 5);

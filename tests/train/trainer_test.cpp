@@ -242,6 +242,15 @@ TEST_F(Train, RefusesAFrozenGraphButTrainsItsHead) {
   EXPECT_FALSE(train(options("all")).epochs.empty());
 }
 
+TEST_F(Train, WhatHasNoDerivativeIsTheModelsFault) {
+  tiny::fast_attention(5, /*masked=*/true).save(folder_ / "model.pt");
+  auto o = options("none");
+  o.base.plan.head_epochs = 0;
+  EXPECT_FAULT(train(o), Fault::model, "_native_multi_head_attention");
+  o.base.plan.freeze_until = "all";
+  EXPECT_GT(train(o).best_epoch, 0);
+}
+
 TEST_F(Train, AnUnwritableOutIsRefusedBeforeTheWork) {
   auto o = options();
   o.out = folder_ / "no/out.pt";
