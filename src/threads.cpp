@@ -8,9 +8,8 @@
 #endif
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
-#include <exception>
+#include <deque>
 #include <latch>
 #include <memory>
 #include <mutex>
@@ -65,34 +64,79 @@ ShareCores::~ShareCores() {
   if (--sharing == 0) idle_team.reset();
 }
 
-void compute_apart(int64_t count, const std::function<void(int64_t)>& work) {
-  const int own_threads = at::get_num_threads();
-  const int64_t threads = std::min<int64_t>(own_threads, count);
-  if (threads <= 1) {
-    for (int64_t i = 0; i < count; ++i) work(i);
-    return;
+struct ComputeTeam::State {
+  std::mutex mutex;  // guards the next two
+  std::deque<std::packaged_task<void()>> tasks;
+  bool ending = false;
+  std::condition_variable changed;
+  std::vector<std::jthread> threads;  // last: they use the others
+
+  void work() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return ending || !tasks.empty(); });
+      if (tasks.empty()) return;
+      auto task = std::move(tasks.front());
+      tasks.pop_front();
+      lock.unlock();
+      task();
+      lock.lock();
+    }
   }
-  std::atomic<int64_t> next{0};
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(count));
-  {
-    std::vector<std::jthread> team;
-    for (int64_t t = 0; t < threads; ++t)
-      team.emplace_back([&] {
-        at::get_num_threads();  // the lazy set-up would undo what follows
-        at::set_num_threads(1);
-        for (int64_t i = next++; i < count; i = next++) {
-          try {
-            work(i);
-          } catch (...) {
-            failures[static_cast<size_t>(i)] = std::current_exception();
-          }
-        }
-      });
-  }
+};
+
+ComputeTeam::ComputeTeam() : state_(std::make_unique<State>()) {
+  const int count = at::get_num_threads();
+  if (count <= 1) return;
+  std::latch ready(count);
+  for (int i = 0; i < count; ++i)
+    state_->threads.emplace_back([this, &ready] {
+      at::get_num_threads();  // the lazy set-up would undo what follows
+      at::set_num_threads(1);
+      ready.count_down();
+      state_->work();
+    });
+  ready.wait();
   // LibTorch remembers the last number set for threads to come.
-  at::set_num_threads(own_threads);
-  for (const auto& failure : failures)
-    if (failure) std::rethrow_exception(failure);
+  at::set_num_threads(count);
+}
+
+ComputeTeam::~ComputeTeam() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->ending = true;
+  }
+  state_->changed.notify_all();
+}
+
+std::future<void> ComputeTeam::begin(std::function<void()> work) {
+  std::packaged_task<void()> task(std::move(work));
+  auto future = task.get_future();
+  if (state_->threads.empty()) {
+    task();
+    return future;
+  }
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->tasks.push_back(std::move(task));
+  }
+  state_->changed.notify_one();
+  return future;
+}
+
+void wait_for_all(std::vector<std::future<void>>& begun) {
+  for (const auto& one : begun) one.wait();
+  for (auto& one : begun) one.get();
+}
+
+void compute_apart(int64_t count, const std::function<void(int64_t)>& work) {
+  if (count == 1) return work(0);
+  if (count < 1) return;
+  ComputeTeam team;
+  std::vector<std::future<void>> begun;
+  for (int64_t i = 0; i < count; ++i)
+    begun.push_back(team.begin([&work, i] { work(i); }));
+  wait_for_all(begun);
 }
 
 void keep_memory() {
@@ -100,6 +144,12 @@ void keep_memory() {
   // 32 MiB is the most that glibc takes.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
+void give_back_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
 #endif
 }
 

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <future>
+#include <memory>
+#include <vector>
 
 namespace engraft {
 
@@ -23,11 +26,32 @@ class ShareCores {
   ShareCores& operator=(const ShareCores&) = delete;
 };
 
-/// Calls work(i) for every i in [0, count), on as many threads as LibTorch
-/// computes with, each of which computes alone. For work in independent parts:
-/// no thread waits for another one within a layer. Rethrows the first
-/// exception, in the order of i, after all threads have ended. With one thread
-/// or one part it runs on the caller's.
+/// As many threads as LibTorch computes with, each of which computes alone: for
+/// work in independent parts, so that no thread waits for another one within a
+/// layer. Where LibTorch has one thread, work runs on the caller's.
+class ComputeTeam {
+ public:
+  ComputeTeam();
+  /// Waits for the work that was begun.
+  ~ComputeTeam();
+  ComputeTeam(const ComputeTeam&) = delete;
+  ComputeTeam& operator=(const ComputeTeam&) = delete;
+
+  /// Begins it behind what was begun before. The future gives what it throws;
+  /// what it refers to must live until then.
+  std::future<void> begin(std::function<void()> work);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Waits for all of them, then rethrows the first exception in their order.
+void wait_for_all(std::vector<std::future<void>>& begun);
+
+/// Calls work(i) for every i in [0, count) on a ComputeTeam and waits for all;
+/// one part runs on the caller's thread. Rethrows the first exception, in the
+/// order of i, after all have ended.
 void compute_apart(int64_t count, const std::function<void(int64_t)>& work);
 
 /// Lets the C library keep freed activations for the next layer instead of
@@ -35,5 +59,9 @@ void compute_apart(int64_t count, const std::function<void(int64_t)>& work);
 /// inference's time. For a program's main, before its first allocation of
 /// size; nothing outside of glibc.
 void keep_memory();
+
+/// Gives what is free back to the system: between two parts of a run, of which
+/// the second needs other memory than the first. Takes milliseconds.
+void give_back_memory();
 
 }  // namespace engraft

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kSegmentBytes = int64_t{32} << 20;
 /// Pages are given back when reads may have brought in so many bytes.
-constexpr int64_t kGiveBackBytes = int64_t{16} << 20;
+constexpr int64_t kGiveBackBytes = int64_t{8} << 20;
 /// What Linux maps around a page that is asked for, when it is in its cache.
 constexpr int64_t kFaultAround = int64_t{64} << 10;
 

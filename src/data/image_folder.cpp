@@ -107,12 +107,13 @@ std::vector<int64_t> ImageFolder::counts(
 }
 
 ImageFolder scan_image_folder(const std::string& data,
-                              const DataOptions& options, int64_t threads) {
+                              const DataOptions& options, int64_t threads,
+                              const std::string& cache) {
   Listing listing = list_data(data);
   ImageFolder folder;
   folder.root = data;
   folder.left_out = std::move(listing.left_out);
-  folder.unreadable = check_pictures(listing.entries, threads);
+  folder.unreadable = check_pictures(listing.entries, threads, cache);
   if (!options.skip_unreadable) refuse_unreadable(folder.unreadable);
   check_classes(data, listing);
   folder.has_own_split =

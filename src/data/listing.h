@@ -34,9 +34,10 @@ Listing list_manifest(const std::string& path);
 Side side_named(const std::string& name);
 
 /// Opens every picture once, on `threads` threads: fills Entry::content, and
-/// takes those that do not decode out of `entries`, in their order.
+/// takes those that do not decode out of `entries`, in their order. What was
+/// found to decode is kept in the folder `cache`, unless that is "".
 std::vector<LeftOut> check_pictures(std::vector<Entry>& entries,
-                                    int64_t threads);
+                                    int64_t threads, const std::string& cache);
 
 /// Puts every undecided entry into train or val, by content.
 void split_by_content(std::vector<Entry>& entries, double val_fraction,

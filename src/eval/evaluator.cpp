@@ -40,8 +40,10 @@ double time_one_crop(FrozenPrefix& model, const InputSpec& input,
   Loader loader(some,
                 view_loader(input, 1, options.batch_size, options.threads));
   loader.start_epoch(0);
-  while (const auto batch = loader.next())
-    average_crops(view_logits(model, batch->images), options.view.average);
+  for_each_logits(loader, model,
+                  [&](const Batch&, const torch::Tensor& logits) {
+                    average_crops(logits, options.view.average);
+                  });
   return watch.seconds() * static_cast<double>(total) /
          static_cast<double>(std::max<int64_t>(count, 1));
 }
@@ -79,15 +81,15 @@ Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
                 view_loader(input, crops, options.batch_size, options.threads));
   loader.start_epoch(0);
   int64_t done = 0;
-  while (const auto batch = loader.next()) {
-    const auto logits = view_logits(model, batch->images);
-    averaged.add(average_crops(logits, options.view.average), batch->labels);
-    if (crops > 1)
-      centre.add(logits.select(1, centre_view(crops)).log_softmax(-1),
-                 batch->labels);
-    done += batch->labels.size(0);
-    if (progress) progress(done, total);
-  }
+  for_each_logits(
+      loader, model, [&](const Batch& batch, const torch::Tensor& logits) {
+        averaged.add(average_crops(logits, options.view.average), batch.labels);
+        if (crops > 1)
+          centre.add(logits.select(1, centre_view(crops)).log_softmax(-1),
+                     batch.labels);
+        done += batch.labels.size(0);
+        if (progress) progress(done, total);
+      });
   const Evaluation main{crops, options.view.average, averaged.result(),
                         watch.seconds()};
   if (crops == 1) return {main, main, model.choice()};

@@ -51,15 +51,14 @@ std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
 std::vector<Prediction> predictions(const Batch& batch,
                                     const std::vector<Sample>& samples,
                                     const TestedModel& model,
-                                    FrozenPrefix& prefix,
+                                    const torch::Tensor& logits,
                                     const PredictOptions& options) {
   std::vector<std::pair<int64_t, Prediction>> found;
   for (const auto& lost : batch.unreadable)
     found.push_back({lost.index, {samples[lost.index].path, {}, lost.message}});
   torch::Tensor scores;
   if (!batch.indices.empty())
-    scores =
-        average_crops(view_logits(prefix, batch.images), options.view.average);
+    scores = average_crops(logits, options.view.average);
   for (size_t n = 0; n < batch.indices.size(); ++n) {
     const auto row = scores[static_cast<int64_t>(n)];
     Prediction one{samples[batch.indices[n]].path, {}, ""};
@@ -94,12 +93,14 @@ int64_t predict(const PredictOptions& options,
   Loader loader(samples, loading);
   loader.start_epoch(0);
   int64_t unreadable = 0;
-  while (const auto batch = loader.next())
-    for (const auto& one :
-         predictions(*batch, samples, model, prefix, options)) {
-      unreadable += !one.error.empty();
-      each(one);
-    }
+  for_each_logits(loader, prefix,
+                  [&](const Batch& batch, const torch::Tensor& logits) {
+                    for (const auto& one :
+                         predictions(batch, samples, model, logits, options)) {
+                      unreadable += !one.error.empty();
+                      each(one);
+                    }
+                  });
   if (note && options.run.verbose) note("inference " + prefix.choice().text());
   return unreadable;
 }

@@ -3,6 +3,9 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
 
 namespace engraft {
 
@@ -34,12 +37,40 @@ LoaderOptions view_loader(const InputSpec& input, int64_t crops,
   return out;
 }
 
-torch::Tensor view_logits(FrozenPrefix& model, const torch::Tensor& images) {
-  const int64_t views = images.dim() == 5 ? images.size(1) : 1;
-  const auto flat = images.dim() == 5 ? images.flatten(0, 1) : images;
-  const auto logits = model.run(flat);
-  return logits.to(torch::kCPU, torch::kFloat64)
-      .reshape({images.size(0), views, logits.size(1)});
+void for_each_logits(
+    Loader& loader, FrozenPrefix& model,
+    const std::function<void(const Batch&, const torch::Tensor&)>& each) {
+  struct Begun {
+    Batch batch;
+    int64_t pictures = 0;
+    std::optional<FrozenPrefix::Pending> pending;
+  };
+  std::deque<Begun> begun;
+  const auto finish = [&] {
+    Begun& first = begun.front();
+    torch::Tensor logits;
+    if (first.pending) {
+      const auto flat = first.pending->get();
+      logits = flat.to(torch::kCPU, torch::kFloat64)
+                   .reshape({first.pictures, flat.size(0) / first.pictures,
+                             flat.size(1)});
+    }
+    each(first.batch, logits);
+    begun.pop_front();
+  };
+  while (auto batch = loader.next()) {
+    Begun next;
+    next.pictures = std::ssize(batch->indices);
+    // The images are freed as soon as they are computed.
+    const torch::Tensor images = std::exchange(batch->images, {});
+    if (next.pictures > 0)
+      next.pending =
+          model.begin(images.dim() == 5 ? images.flatten(0, 1) : images);
+    next.batch = std::move(*batch);
+    begun.push_back(std::move(next));
+    if (begun.size() > 1) finish();
+  }
+  while (!begun.empty()) finish();
 }
 
 }  // namespace engraft

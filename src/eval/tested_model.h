@@ -27,8 +27,12 @@ TestedModel load_tested_model(
 LoaderOptions view_loader(const InputSpec& input, int64_t crops,
                           int64_t batch_size, int64_t threads);
 
-/// Logits of the views, float64 on the CPU: images [N, 3, H, W] -> [N, 1, C],
-/// [N, V, 3, H, W] -> [N, V, C].
-torch::Tensor view_logits(FrozenPrefix& model, const torch::Tensor& images);
+/// Calls `each` with every batch of the loader's epoch, in order, and the
+/// logits of its views, float64 on the CPU, [N, V, C] for N pictures in V
+/// views; undefined for a batch without a readable picture. The model works on
+/// the next batch meanwhile.
+void for_each_logits(
+    Loader& loader, FrozenPrefix& model,
+    const std::function<void(const Batch&, const torch::Tensor&)>& each);
 
 }  // namespace engraft

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <sstream>
 
 #include "engraft/threads.h"
@@ -27,6 +28,8 @@ constexpr int64_t kWorthRewriting = 32, kWorthTiming = 250;
 // Rounding in another order gives 1e-7 a layer.
 constexpr double kExact = 1e-4, kCoarse = 2e-2;
 constexpr double kClearlyFaster = 0.9;
+// What may be spent on trying ways that seldom gain much, as a share of all.
+constexpr double kTrialShare = 0.05;
 
 /// Four pictures of 224 x 224 stay in a CPU's caches: 1.3 to 1.8 times as fast
 /// as 32 (MobileNetV2, two cores).
@@ -90,6 +93,7 @@ struct FrozenPrefix::State {
   bool chosen = false;
   PrefixChoice choice;
   Way way;
+  std::unique_ptr<ComputeTeam> team;  // last: its threads use the others
 
   bool gpu() const { return chain->device().is_cuda(); }
 
@@ -118,39 +122,61 @@ struct FrozenPrefix::State {
     return out;
   }
 
+  bool seldom_gains(InferenceKind kind) const {
+    return !gpu() &&
+           (kind == InferenceKind::onednn || kind == InferenceKind::folded);
+  }
+
   std::vector<InferenceKind> candidates() const {
     if (gpu()) return {InferenceKind::folded, InferenceKind::bf16};
-    std::vector<InferenceKind> out{InferenceKind::fused, InferenceKind::folded,
-                                   InferenceKind::onednn};
+    std::vector<InferenceKind> out{InferenceKind::fused};
     if (has_bf16()) out.push_back(InferenceKind::bf16);
+    out.push_back(InferenceKind::onednn);
+    out.push_back(InferenceKind::folded);
     return out;
   }
 
-  /// The groups at the same time, each on a thread of its own.
-  static void run_all(const Way& way, std::vector<torch::Tensor>& groups,
-                      bool gpu) {
-    const auto run = [&](int64_t i) {
-      torch::NoGradGuard no_grad;  // is a thread's own
-      groups[i] = way.run(groups[i]);
-    };
-    if (gpu)
-      for (int64_t i = 0; i < std::ssize(groups); ++i) run(i);
-    else
-      compute_apart(std::ssize(groups), run);
+  /// Channels-last, filled up with zeros to a whole group.
+  torch::Tensor whole_group(const torch::Tensor& part) const {
+    torch::Tensor full = torch::empty(
+        {group, part.size(1), part.size(2), part.size(3)},
+        part.options().memory_format(at::MemoryFormat::ChannelsLast));
+    full.narrow(0, 0, part.size(0)).copy_(part);
+    full.narrow(0, part.size(0), group - part.size(0)).zero_();
+    return full.to(chain->device());
+  }
+
+  /// On the team, or at once on a GPU and for what is one group.
+  std::future<void> begin(std::function<void()> work, int64_t groups) {
+    if (!gpu() && (groups > 1 || team)) {
+      if (!team) team = std::make_unique<ComputeTeam>();
+      return team->begin(std::move(work));
+    }
+    std::packaged_task<void()> task(std::move(work));
+    task();
+    return task.get_future();
   }
 
   /// Seconds a group of the faster of two runs after one that is not counted,
   /// of as many groups as there are threads.
-  double time(const Way& candidate, const torch::Tensor& group_of) const {
+  double time(const Way& candidate, const torch::Tensor& group_of) {
     using Clock = std::chrono::steady_clock;
     const int64_t count = groups_at_once();
     double best = INFINITY;
     for (int i = 0; i < 3; ++i) {
-      std::vector<torch::Tensor> groups(static_cast<size_t>(count), group_of);
+      std::vector<torch::Tensor> given(static_cast<size_t>(count));
+      std::vector<std::future<void>> begun;
       const auto start = Clock::now();
-      run_all(candidate, groups, gpu());
+      for (torch::Tensor& result : given)
+        begun.push_back(begin(
+            [&] {
+              torch::NoGradGuard no_grad;  // is a thread's own
+              result = candidate.run(group_of);
+            },
+            count));
+      wait_for_all(begun);
       // Reading one value waits for a GPU.
-      groups[0].flatten().slice(0, 0, 1).item<float>();
+      given[0].flatten().slice(0, 0, 1).item<float>();
       const std::chrono::duration<double> spent = Clock::now() - start;
       if (i > 0)
         best = std::min(best, spent.count() / static_cast<double>(count));
@@ -194,6 +220,7 @@ struct FrozenPrefix::State {
   }
 
   void take_fastest(const Way& plain, const torch::Tensor& group_of) {
+    const auto start = std::chrono::steady_clock::now();
     const torch::Tensor expected = plain.run(group_of);
     const auto pictures_run = static_cast<double>(group_of.size(0));
     PrefixTrial base;
@@ -202,6 +229,16 @@ struct FrozenPrefix::State {
     double best = base.milliseconds;
     way = plain;
     for (const InferenceKind kind : candidates()) {
+      const std::chrono::duration<double> spent =
+          std::chrono::steady_clock::now() - start;
+      const double work = 1e-3 * best * static_cast<double>(pictures);
+      if (seldom_gains(kind) && spent.count() > kTrialShare * work) {
+        PrefixTrial untried;
+        untried.kind = kind;
+        untried.refused = "not tried: few pictures";
+        choice.trials.push_back(untried);
+        continue;
+      }
       Way candidate;
       PrefixTrial trial = try_way(kind, group_of, expected, candidate);
       if (trial.refused.empty()) {
@@ -231,6 +268,7 @@ struct FrozenPrefix::State {
       take_fastest(plain, group_of);
     choice.kind = way.kind;
     chosen = true;
+    give_back_memory();  // of the ways that were not taken
   }
 };
 
@@ -251,28 +289,43 @@ FrozenPrefix::~FrozenPrefix() = default;
 FrozenPrefix::FrozenPrefix(FrozenPrefix&&) noexcept = default;
 FrozenPrefix& FrozenPrefix::operator=(FrozenPrefix&&) noexcept = default;
 
-torch::Tensor FrozenPrefix::run(const torch::Tensor& images) {
+FrozenPrefix::Pending FrozenPrefix::begin(const torch::Tensor& images) {
   State& s = *state_;
+  Pending out;
+  out.images_ = images.size(0);
+  out.groups_ = std::make_shared<std::vector<torch::Tensor>>();
   torch::NoGradGuard no_grad;
-  if (s.end == 0) return images.to(s.chain->device());
-  std::vector<torch::Tensor> groups;
-  for (const torch::Tensor& part : images.split(s.group)) {
-    torch::Tensor full = torch::empty(
-        {s.group, part.size(1), part.size(2), part.size(3)},
-        part.options().memory_format(at::MemoryFormat::ChannelsLast));
-    full.narrow(0, 0, part.size(0)).copy_(part);
-    full.narrow(0, part.size(0), s.group - part.size(0)).zero_();
-    groups.push_back(full.to(s.chain->device()));
+  if (s.end == 0) {
+    out.groups_->push_back(images.to(s.chain->device()));
+    return out;
   }
-  if (!s.chosen && !groups.empty()) s.choose(groups[0]);
-  State::run_all(s.way, groups, s.gpu());
-  return torch::cat(groups).narrow(0, 0, images.size(0));
+  const auto parts = images.split(s.group);
+  if (!s.chosen) s.choose(s.whole_group(parts[0]));
+  out.groups_->resize(parts.size());
+  for (size_t i = 0; i < parts.size(); ++i)
+    out.begun_.push_back(s.begin(
+        [&s, part = parts[i], groups = out.groups_, i] {
+          torch::NoGradGuard no_grad;  // is a thread's own
+          (*groups)[i] = s.way.run(s.whole_group(part));
+        },
+        std::ssize(parts)));
+  return out;
+}
+
+torch::Tensor FrozenPrefix::Pending::get() {
+  wait_for_all(begun_);
+  const torch::Tensor all = torch::cat(*groups_);
+  groups_.reset();
+  return all.narrow(0, 0, images_);
 }
 
 const PrefixChoice& FrozenPrefix::choice() const { return state_->choice; }
 
-int64_t FrozenPrefix::at_once() const {
-  return state_->group * state_->groups_at_once();
+int64_t FrozenPrefix::pictures_at_once(int64_t views) const {
+  const int64_t group = state_->group;
+  const int64_t step = group / std::gcd(group, views);
+  const int64_t wanted = group * state_->groups_at_once();
+  return (wanted + step * views - 1) / (step * views) * step;
 }
 
 std::string PrefixChoice::text() const {

@@ -13,7 +13,7 @@ constexpr int64_t kLargeTotal = 10000;
 constexpr int64_t kLargePerClass = 1000;
 // Random views of a picture that a solved head learns from, and the most that
 // live blocks get by themselves.
-constexpr int64_t kSolvedViews = 4, kMostViews = 8;
+constexpr int64_t kSolvedViews = 3, kMostViews = 8;
 
 /// What follows from a quadrant of the 2x2 table.
 struct Quadrant {
@@ -145,13 +145,17 @@ void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
                   int64_t total, bool live, TransferPlan& plan,
                   Decisions& decisions) {
   constexpr double kHeadRate = 2e-3;
-  const int64_t batch = total < 1000 ? 16 : 32;
+  // What training keeps of a batch takes most memory where all blocks move.
+  const bool whole = live && plan.freeze_until == 0;
+  const int64_t batch = (total < 1000 ? 16 : 32) / (whole ? 2 : 1);
   plan.head_lr = options.lr.value_or(kHeadRate);
   plan.batch_size = options.batch_size.value_or(batch);
   if (!live && plan.solved_head) return;  // neither is used, so none is told
   decisions.decide("lr", options.lr, kHeadRate, "the head starts from nothing");
-  decisions.decide("batch-size", options.batch_size, batch,
-                   total < 1000 ? "enough steps in few pictures" : "the usual");
+  decisions.decide(
+      "batch-size", options.batch_size, batch,
+      text(total < 1000 ? "enough steps in few pictures" : "the usual",
+           whole ? ", halved to save memory as all is trained" : ""));
   if (!live) return;
   // Overrides may thaw what the quadrant would freeze.
   const double own = quadrant.backbone_lr > 0 ? quadrant.backbone_lr : 1e-4;
@@ -185,8 +189,11 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
       inputs.solved_head && (!live || inputs.solved_before_blocks);
   if (!live && plan.solved_head) {
     plan.epochs = plan.head_epochs = 1;
-    decisions.add("epochs", "1",
-                  "one optimum, found on all views of all pictures at once");
+    std::string why = "one optimum, found on all views of all pictures at once";
+    if (options.epochs.value_or(1) > 1)
+      why += text("; --epochs ", *options.epochs,
+                  " counts for --optimizer adam or sgd");
+    decisions.add("epochs", "1", why);
     return;
   }
   const int64_t own =
@@ -211,11 +218,9 @@ void decide_views(const PlanInputs& inputs, const PlanOptions& options,
     return;
   }
   const bool solved = !live && inputs.solved_head;
-  const int64_t asked =
-      solved ? options.epochs.value_or(kSolvedViews) : plan.epochs;
   const int64_t wanted =
       solved
-          ? asked
+          ? std::min(options.epochs.value_or(kSolvedViews), kSolvedViews)
           : std::clamp<int64_t>((plan.epochs + 2) / 3,
                                 std::min<int64_t>(2, plan.epochs), kMostViews);
   const auto elements =

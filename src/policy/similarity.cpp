@@ -141,6 +141,7 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
     return out;
   }
   out.by_batch_norm = 1;
+  give_back_memory();
   std::vector<torch::Tensor> all;
   for (const auto& [name, m] : moments) all.push_back(m.distances().cpu());
   out.value = torch::cat(all).mean().item<double>();

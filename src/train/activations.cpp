@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 
 #include "data/content_hash.h"
 #include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
+#include "engraft/threads.h"
 #include "model/difference.h"
 
 namespace engraft {
@@ -169,22 +171,35 @@ struct Activations::State {
     loading.shuffle = false;
     loading.threads = options.threads;
     loading.seed = options.seed;
-    // Two rounds of work, and no more: what waits in the loader is float32
-    // pictures.
-    loading.batch_size = (2 * prefix->at_once() + views - 1) / views;
+    // Little, as what waits in the loader is float32 pictures.
+    loading.batch_size = prefix->pictures_at_once(views);
     Loader loader(samples, loading);
     // Epochs count from 1, views from 0.
     loader.start_epoch(first + 1);
     int64_t done = 0;
     const int64_t all = std::ssize(samples) * views;
-    while (const auto batch = loader.next()) {
+    // The next batch is begun before this one is done, so that no thread waits
+    // for the end of a batch.
+    std::deque<std::pair<std::vector<int64_t>, FrozenPrefix::Pending>> begun;
+    bool more = true;
+    while (more || !begun.empty()) {
       if (stop && stop()) return false;
-      const auto images =
-          views > 1 ? batch->images.flatten(0, 1) : batch->images;
-      const auto features = prefix->run(images).cpu();
-      for (size_t i = 0; i < batch->indices.size(); ++i)
-        store(samples[static_cast<size_t>(batch->indices[i])], first,
+      if (more && begun.size() < 2) {
+        auto batch = loader.next();
+        more = batch.has_value();
+        if (more)
+          begun.emplace_back(
+              std::move(batch->indices),
+              prefix->begin(views > 1 ? batch->images.flatten(0, 1)
+                                      : batch->images));
+        continue;
+      }
+      const auto& indices = begun.front().first;
+      const auto features = begun.front().second.get().cpu();
+      for (size_t i = 0; i < indices.size(); ++i)
+        store(samples[static_cast<size_t>(indices[i])], first,
               features.narrow(0, static_cast<int64_t>(i) * views, views));
+      begun.pop_front();
       done += features.size(0);
       if (progress) progress(done, all);
     }
@@ -224,6 +239,8 @@ struct Activations::State {
     const bool whole =
         lower ? compute_from_lower(samples, first, views, progress, stop)
               : compute_from_pictures(samples, first, views, progress, stop);
+    // What one picture takes is not worth it.
+    if (std::ssize(samples) > 1) give_back_memory();
     if (rows) {
       rows->flush();
       stats.trouble = rows->trouble();

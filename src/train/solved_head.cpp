@@ -7,7 +7,7 @@ namespace engraft {
 namespace {
 
 // Features that are kept in memory as one matrix; more are read in parts.
-constexpr int64_t kMostBytes = int64_t{32} << 20;
+constexpr int64_t kMostBytes = int64_t{8} << 20;
 
 /// Row r is view r / pictures of picture r mod pictures.
 FeatureRows rows_of(Activations& features, const std::vector<Sample>& samples,

@@ -254,8 +254,9 @@ PlanResult make_plan(const PlanCommandOptions& options,
   out.model = options.model.empty() ? default_model_path() : options.model;
   out.classifier = load_classifier(out.model, options.input);
   clock.end("load");
-  out.folder = scan_image_folder(options.data, options.data_options,
-                                 options.run.threads);
+  out.folder =
+      scan_image_folder(options.data, options.data_options, options.run.threads,
+                        cache_folder(options.cache));
   clock.end("scan");
   check_trainable(out.folder);
   BlockChain chain(out.classifier);
@@ -345,13 +346,21 @@ TrainResult train(const TrainOptions& options,
   clock.end("train");
   if (result.best_epoch > 0) {
     result.classifier.classes = result.folder.classes;
-    save_result(result, chain, options, temperature);
-    clock.end("save");
-    if (!result.interrupted &&
-        test_result(result, chain, fitted, options, callbacks)) {
-      clock.end("test");
+    // Tests may take long, and be stopped: the model is safe before them.
+    const bool long_test =
+        options.view.crops > 1 || !result.folder.test.empty();
+    if (long_test || result.interrupted) {
       save_result(result, chain, options, temperature);
-      clock.end("save again");
+      clock.end("save");
+    }
+    if (!result.interrupted) {
+      const bool tested =
+          test_result(result, chain, fitted, options, callbacks);
+      clock.end("test");
+      if (tested || !long_test) {
+        save_result(result, chain, options, temperature);
+        clock.end(long_test ? "save again" : "save");
+      }
     }
   }
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();

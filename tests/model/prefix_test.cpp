@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(FrozenPrefix, APictureDoesNotSeeItsCompany) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   FrozenPrefix prefix(chain, 1, InferenceKind::fused, 1000);
-  const auto x = images(2 * prefix.at_once() + 3);
+  const auto x = images(2 * prefix.pictures_at_once(1) + 3);
   const auto together = prefix.run(x);
   for (int64_t i = 0; i < x.size(0); ++i)
     EXPECT_TRUE(prefix.run(x.narrow(0, i, 1)).equal(together.narrow(0, i, 1)))

@@ -101,7 +101,16 @@ TEST(ChoosePlan, ASolvedHeadTakesOneEpochAndSomeViews) {
   EXPECT_EQ(solved.epochs, 1);
   EXPECT_GE(solved.views, 2);
   PlanOptions options;
-  options.epochs = 7;
+  // More views hardly change an optimum, and epochs there are none; fewer are
+  // what is asked for.
+  options.epochs = 25;
+  EXPECT_EQ(choose_plan(in, options, {}).views, solved.views);
+  EXPECT_NE(reason(choose_plan(in, options, {}), "epochs")
+                .because.find("--epochs 25"),
+            std::string::npos);
+  options.epochs = 1;
+  EXPECT_EQ(choose_plan(in, options, {}).views, 1);
+  options.views = 7;
   EXPECT_EQ(choose_plan(in, options, {}).views, 7);
   in.solved_head = false;
   const auto stepped = choose_plan(in, {}, {});

@@ -55,7 +55,9 @@ struct ImageFolder {
 /// Pictures are .jpg .jpeg .png .bmp .tif .tiff .webp, in any case, also in
 /// deeper folders. Links are followed once; hidden files are ignored; every
 /// other file goes into `left_out`. Every picture is decoded once (at reduced
-/// scale where the format allows) by `threads` threads, 0 for one a core.
+/// scale where the format allows) by `threads` threads, 0 for one a core; what
+/// was decoded before is known by its bytes in the folder `cache`, unless that
+/// is "".
 ///
 /// The split is a function of the picture's bytes and options.split_seed
 /// alone: a picture is in val when its hash is below val_fraction. Added files
@@ -68,7 +70,8 @@ struct ImageFolder {
 /// decode (all named, unless options.skip_unreadable), manifest lines that
 /// cannot be used (file:line, all named).
 ImageFolder scan_image_folder(const std::string& data,
-                              const DataOptions& options, int64_t threads = 0);
+                              const DataOptions& options, int64_t threads = 0,
+                              const std::string& cache = "");
 
 /// Pictures below `paths` (files, or folders walked in sorted order) in the
 /// order given, for prediction. Files that are not pictures by extension are

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,15 +44,16 @@ Json to_json(const PrefixChoice& choice);
 ///   bf16     fused (on a GPU folded) in bfloat16
 ///
 /// InferenceKind::automatic decides on the first pictures that are run: few
-/// pictures are not worth a rewritten graph; else each way runs some of them,
-/// what differs too much from `plain` is out (1e-4 of the root mean square,
+/// pictures are not worth a rewritten graph; else each way runs some of them
+/// (few pictures are not worth trying folded and onednn beside fused), what
+/// differs too much from `plain` is out (1e-4 of the root mean square,
 /// 2e-2 for bf16), and the fastest of the rest stays. To be the same in the
 /// next run, `fused` gives way only to what is 10 % faster.
 ///
 /// A picture's result does not depend on its company: pictures run in groups
 /// of one fixed size, the last group filled up; one by one when few come. Keeps
 /// the values that the chain's tensors had at construction or later: they must
-/// not change. One thread at a time.
+/// not change. To be called from one thread.
 class FrozenPrefix {
  public:
   /// pictures  how many will come, about
@@ -61,16 +63,33 @@ class FrozenPrefix {
   FrozenPrefix(FrozenPrefix&&) noexcept;
   FrozenPrefix& operator=(FrozenPrefix&&) noexcept;
 
+  /// Images under way. Must not outlive the prefix.
+  class Pending {
+   public:
+    /// Waits. Once.
+    torch::Tensor get();
+
+   private:
+    friend class FrozenPrefix;
+    std::shared_ptr<std::vector<torch::Tensor>> groups_;
+    std::vector<std::future<void>> begun_;
+    int64_t images_ = 0;
+  };
+
   /// images   float32 [N, 3, H, W], normalised as InputSpec says, any device
   /// returns  float32, what block end - 1 gives, on the chain's device
-  torch::Tensor run(const torch::Tensor& images);
+  torch::Tensor run(const torch::Tensor& images) { return begin(images).get(); }
+
+  /// The same, without waiting: images that are begun before others are done
+  /// leave no thread idle. On a GPU, and in the first call, it waits.
+  Pending begin(const torch::Tensor& images);
 
   /// Complete after the first run.
   const PrefixChoice& choice() const;
 
-  /// Pictures that are computed at the same time, a group on each thread:
-  /// multiples of it leave nothing to fill up and no thread idle.
-  int64_t at_once() const;
+  /// The fewest pictures, of `views` images each, that give every thread a
+  /// group and leave nothing to fill up.
+  int64_t pictures_at_once(int64_t views) const;
 
  private:
   struct State;
