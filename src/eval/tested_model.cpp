@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace engraft {
@@ -31,8 +32,10 @@ LoaderOptions view_loader(const InputSpec& input, int64_t crops,
   out.input = input;
   out.crops = crops;
   out.batch_size = (batch_size + crops - 1) / crops;
-  // Enough pictures ahead to keep many threads busy on small batches.
-  out.prefetch = std::max<int64_t>(4, 32 / out.batch_size);
+  // Two pictures ahead for every thread; ten views of each take memory.
+  const int64_t decoding =
+      threads > 0 ? threads : std::thread::hardware_concurrency();
+  out.prefetch = 1 + (2 * decoding + out.batch_size - 1) / out.batch_size;
   out.threads = threads;
   return out;
 }
