@@ -4,17 +4,9 @@
 
 namespace engraft {
 
-namespace {
-
 void require(const std::string& value, const char* name, const char* what) {
   if (value.empty()) fail(Fault::usage, name, " is missing: ", what);
 }
-
-constexpr const char* kDataMeaning =
-    "a folder of images with one folder a class, or a CSV file "
-    "path,label[,split]";
-
-}  // namespace
 
 Json read_json_object(const std::string& path) {
   std::ifstream in(path);
@@ -38,11 +30,6 @@ void InputOptions::validate() const {
          *input_size, ": the crop would not fit");
 }
 
-void ViewOptions::validate() const {
-  if (crops != 1 && crops != 5 && crops != 10)
-    fail(Fault::usage, "--crops: ", crops, " is not one of 1, 5, 10");
-}
-
 void PlanCommandOptions::validate() const {
   require(data, "DATA", kDataMeaning);
   check_ranges(*this);
@@ -50,32 +37,6 @@ void PlanCommandOptions::validate() const {
   if (plan.epochs && plan.head_epochs && *plan.head_epochs > *plan.epochs)
     fail(Fault::usage, "--head-epochs ", *plan.head_epochs,
          " is above --epochs ", *plan.epochs);
-}
-
-void TrainOptions::validate() const {
-  check_ranges(*this);
-  base.validate();
-  view.validate();
-  require(out, "--out", "the file to write the fine-tuned model to");
-}
-
-void EvalOptions::validate() const {
-  require(model, "MODEL", "a TorchScript file");
-  require(data, "DATA", kDataMeaning);
-  check_ranges(*this);
-  view.validate();
-  input.validate();
-  for (const char* known : {"auto", "train", "val", "test", "all"})
-    if (split == known) return;
-  fail(Fault::usage, "--split: '", split,
-       "' is not one of auto, train, val, test, all");
-}
-
-void PredictOptions::validate() const {
-  require(model, "MODEL", "a TorchScript file");
-  check_ranges(*this);
-  view.validate();
-  input.validate();
 }
 
 void InspectOptions::validate() const {

@@ -1,4 +1,4 @@
-#include "engraft/options.h"
+#include "engraft/train/options.h"
 
 #include <gtest/gtest.h>
 

@@ -59,25 +59,23 @@ enum class Interpolation { nearest, bilinear, bicubic };
 enum class AugmentStrength { none, light, standard, strong };
 enum class SizeClass { small, large };
 enum class SimilarityClass { similar, different };
-enum class OptimizerKind { automatic, sgd, adam, lbfgs };
-enum class ScheduleKind { constant, linear, cosine };
-enum class ClassWeights { none, balanced };
-enum class CropAverage { softmax, logits };
-enum class ListFormat { text, csv, jsonl };
 enum class CachePrecision { automatic, f32, f16 };
 enum class InferenceKind { automatic, plain, folded, fused, onednn, bf16 };
 ENGRAFT_ENUM_NAMES(Interpolation, "nearest", "bilinear", "bicubic");
 ENGRAFT_ENUM_NAMES(AugmentStrength, "none", "light", "standard", "strong");
 ENGRAFT_ENUM_NAMES(SizeClass, "small", "large");
 ENGRAFT_ENUM_NAMES(SimilarityClass, "similar", "different");
-ENGRAFT_ENUM_NAMES(OptimizerKind, "auto", "sgd", "adam", "lbfgs");
-ENGRAFT_ENUM_NAMES(ScheduleKind, "constant", "linear", "cosine");
-ENGRAFT_ENUM_NAMES(ClassWeights, "none", "balanced");
-ENGRAFT_ENUM_NAMES(CropAverage, "softmax", "logits");
-ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
 ENGRAFT_ENUM_NAMES(CachePrecision, "auto", "f32", "f16");
 ENGRAFT_ENUM_NAMES(InferenceKind, "auto", "plain", "folded", "fused", "onednn",
                    "bf16");
+
+/// Throws Error(Fault::usage) that says what is missing when `value` is empty.
+void require(const std::string& value, const char* name, const char* what);
+
+/// What DATA is, for messages.
+inline constexpr const char* kDataMeaning =
+    "a folder of images with one folder a class, or a CSV file "
+    "path,label[,split]";
 
 /// How the model wants its pictures, when the file or its sidecar does not say
 /// or says it wrongly. Each set field wins over both.
@@ -258,53 +256,6 @@ struct CacheOptions {
   }
 };
 
-/// How the head and the live blocks are trained.
-struct OptimOptions {
-  OptimizerKind optimizer = OptimizerKind::automatic;
-  std::optional<double> head_l2;
-  double momentum = 0.9;
-  double weight_decay = 1e-4;
-  ScheduleKind schedule = ScheduleKind::cosine;
-  double warmup = 0.1;
-  std::optional<double> label_smoothing;
-  ClassWeights class_weights = ClassWeights::none;
-  double clip_norm = 5.0;
-  int64_t accumulate = 1;
-  int64_t patience = 0;
-
-  template <typename Self, typename Visit>
-  static void fields(Self& self, Visit&& visit) {
-    visit("optimizer", self.optimizer,
-          "update rule; auto trains the head by lbfgs, blocks by adam", Any{});
-    visit("head-l2", self.head_l2,
-          "L2 penalty of the head with lbfgs, on standardised features (auto: "
-          "by cross-validation)",
-          Range{0, 1e6});
-    visit("momentum", self.momentum, "of sgd; beta1 of adam", Range{0, 0.9999});
-    visit("weight-decay", self.weight_decay,
-          "L2 penalty on weights, not on biases and norms", Range{0, 1});
-    visit("schedule", self.schedule, "fall of the rate after the warm-up",
-          Any{});
-    visit("warmup", self.warmup,
-          "share of a stage's steps over which the rate rises from 0",
-          Range{0, 0.9});
-    visit("label-smoothing", self.label_smoothing,
-          "share of the target spread evenly over the classes (auto: 0.1, and "
-          "none with lbfgs)",
-          Range{0, 0.99});
-    visit("class-weights", self.class_weights,
-          "weights in the loss: balanced is inverse to class frequency", Any{});
-    visit("clip-norm", self.clip_norm,
-          "largest norm of the whole gradient, 0 for no limit", Range{0, 1e6});
-    visit("accumulate", self.accumulate,
-          "batches whose gradients add up to one step of live blocks",
-          Range{1, 65536});
-    visit("patience", self.patience,
-          "stop after so many epochs without a better one, 0 for never",
-          Range{0, 100000});
-  }
-};
-
 /// `engraft plan`.
 struct PlanCommandOptions {
   std::string model, data;
@@ -323,99 +274,6 @@ struct PlanCommandOptions {
     AugmentOptions::fields(self.augment, visit);
     CacheOptions::fields(self.cache, visit);
     DataOptions::fields(self.data_options, visit);
-    InputOptions::fields(self.input, visit);
-    RunOptions::fields(self.run, visit);
-  }
-  void validate() const;
-};
-
-/// How pictures are looked at when a model is tested.
-struct ViewOptions {
-  int64_t crops = 10;
-  CropAverage average = CropAverage::softmax;
-
-  template <typename Self, typename Visit>
-  static void fields(Self& self, Visit&& visit) {
-    visit("crops", self.crops,
-          "views of a picture that are averaged: 1 (centre), 5 (corners and "
-          "centre) or 10 (their mirror images too)",
-          Range{1, 10});
-    visit("average", self.average, "what is averaged over the crops", Any{});
-  }
-  void validate() const;
-};
-
-/// `engraft train`.
-struct TrainOptions {
-  PlanCommandOptions base;
-  std::string out;
-  OptimOptions optim;
-  ViewOptions view;
-  std::string preview;
-
-  template <typename Self, typename Visit>
-  static void fields(Self& self, Visit&& visit) {
-    visit("out", self.out, "file to write the fine-tuned model to", Any{});
-    PlanCommandOptions::fields(self.base, visit);
-    OptimOptions::fields(self.optim, visit);
-    ViewOptions::fields(self.view, visit);
-    visit("preview", self.preview,
-          "also write a contact sheet of what training sees to this PNG file",
-          Any{});
-  }
-  /// Rules that join fields. Throws Error(Fault::usage) naming the flags.
-  void validate() const;
-};
-
-/// `engraft eval`.
-struct EvalOptions {
-  std::string model, data;
-  ViewOptions view;
-  std::string split = "auto";
-  std::optional<double> min_accuracy;
-  int64_t batch_size = 40;
-  DataOptions data_options;
-  InputOptions input;
-  RunOptions run;
-
-  template <typename Self, typename Visit>
-  static void fields(Self& self, Visit&& visit) {
-    ViewOptions::fields(self.view, visit);
-    visit("split", self.split,
-          "pictures to test on: val, test, train, all, or auto (test or else "
-          "val where DATA has them as folders or in its manifest, all "
-          "otherwise)",
-          Any{});
-    visit("min-accuracy", self.min_accuracy,
-          "exit with 1 when top-1 accuracy is below this", Range{0, 1});
-    visit("batch-size", self.batch_size, "views in one forward pass",
-          Range{1, 65536});
-    DataOptions::fields(self.data_options, visit);
-    InputOptions::fields(self.input, visit);
-    RunOptions::fields(self.run, visit);
-  }
-  void validate() const;
-};
-
-/// `engraft predict`.
-struct PredictOptions {
-  std::string model;
-  std::vector<std::string> paths;
-  ViewOptions view{1, CropAverage::softmax};
-  int64_t top = 1;
-  ListFormat format = ListFormat::text;
-  int64_t batch_size = 40;
-  InputOptions input;
-  RunOptions run;
-
-  template <typename Self, typename Visit>
-  static void fields(Self& self, Visit&& visit) {
-    ViewOptions::fields(self.view, visit);
-    visit("top", self.top, "classes to print for a picture, likeliest first",
-          Range{1, 100000});
-    visit("format", self.format, "of the lines on stdout", Any{});
-    visit("batch-size", self.batch_size, "views in one forward pass",
-          Range{1, 65536});
     InputOptions::fields(self.input, visit);
     RunOptions::fields(self.run, visit);
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/values.h"
-#include "engraft/options.h"
+#include "engraft/train/options.h"
 
 namespace engraft::cli {
 

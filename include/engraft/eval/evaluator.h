@@ -7,9 +7,9 @@
 
 #include "engraft/data/image_folder.h"
 #include "engraft/eval/metrics.h"
+#include "engraft/eval/options.h"
 #include "engraft/model/chain.h"
 #include "engraft/model/prefix.h"
-#include "engraft/options.h"
 
 namespace engraft {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "engraft/eval/options.h"
 #include "engraft/json.h"
-#include "engraft/options.h"
 
 namespace engraft {
 

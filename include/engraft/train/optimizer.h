@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "engraft/options.h"
+#include "engraft/train/options.h"
 
 namespace engraft {
 

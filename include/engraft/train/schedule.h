@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engraft/options.h"
+#include "engraft/train/options.h"
 
 namespace engraft {
 

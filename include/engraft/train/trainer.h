@@ -11,10 +11,10 @@
 #include "engraft/eval/evaluator.h"
 #include "engraft/model/chain.h"
 #include "engraft/model/classifier.h"
-#include "engraft/options.h"
 #include "engraft/policy/plan.h"
 #include "engraft/train/activations.h"
 #include "engraft/train/head_solver.h"
+#include "engraft/train/options.h"
 
 namespace engraft {
 
