@@ -1,10 +1,17 @@
-"""The figures as text: one line a model, row and contender, then the goals."""
+#!/usr/bin/env python3
+"""The figures as text: one line a model, row and contender, then the goals.
 
+  scripts/bench/table.py FILE.json…   what --json wrote, as a Markdown table
+"""
+
+import json
+import pathlib
 import statistics
+import sys
 
 from contenders import ROWS
 
-# What issue 4 asks for: (row, who of engraft's, against whom, at least).
+# What is to be reached: (row, who of engraft's, against whom, at least).
 GOALS = [
     ("head", "engraft", "tutorial", 30.0),
     ("head", "engraft", "tuned", 5.0),
@@ -195,3 +202,60 @@ def text(header, results, found):
              "choosing and compiling (compile s, the first round's).",
              "goals\n" + goals_text(found)]
     return "\n\n".join(parts) + "\n"
+
+
+# Markdown ------------------------------------------------------------------
+
+WORK = {
+    "head": "head alone",
+    "last_third": "last third of the blocks",
+    "all": "everything, one epoch",
+    "tencrop": "ten-crop test",
+    "decode": "a training view, one core",
+    "prefix": "forward, pictures/s",
+    "predict": "predict one picture, whole process",
+}
+UNITS = {"s": " s", "ms/picture": " ms", "pictures/s": ""}
+
+
+def cell(row, summary, mine):
+    """Median with its spread, and how many times as long as engraft."""
+    if "median" not in summary:
+        return "–"
+    text = (("~" if summary["extrapolated"] else "")
+            + number(summary["median"]) + UNITS[ROWS[row][0]])
+    if summary["rounds"] > 1:
+        text += f" ({number(summary['min'])}–{number(summary['max'])})"
+    times = ratio(row, summary, mine)
+    return text if times is None or summary is mine \
+        else f"{text}, **{number(times)}×**"
+
+
+def markdown(documents):
+    """A line a model and row, the peers side by side."""
+    others = ("tutorial", "tuned", "plain", "python")
+    found = [r for d in documents for r in d["results"]]
+    shown = [o for o in others if any(o in r["contenders"] for r in found)]
+    lines = [["model", "work", "engraft", "again", *shown, "memory, MB"]]
+    lines.append(["---"] * len(lines[0]))
+    for result in found:
+        by_name = {name: c["summary"]
+                   for name, c in result["contenders"].items()}
+        mine = by_name.get("engraft", {})
+        memory = [f"{by_name[n]['tree_mb']:.0f}" for n in ("engraft", *shown)
+                  if "tree_mb" in mine and "tree_mb" in by_name.get(n, {})]
+        lines.append([
+            result["model"]["name"], WORK[result["row"]],
+            cell(result["row"], mine, mine),
+            cell(result["row"], by_name["engraft again"], {})
+            if "engraft again" in by_name else "",
+            *(cell(result["row"], by_name[n], mine) if n in by_name else ""
+              for n in shown), " / ".join(memory)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    print(markdown([json.loads(pathlib.Path(path).read_text())
+                    for path in sys.argv[1:]]))

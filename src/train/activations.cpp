@@ -173,6 +173,7 @@ struct Activations::State {
     loading.seed = options.seed;
     // Little, as what waits in the loader is float32 pictures.
     loading.batch_size = prefix->pictures_at_once(views);
+    loading.prefetch = 2;
     Loader loader(samples, loading);
     // Epochs count from 1, views from 0.
     loader.start_epoch(first + 1);
