@@ -30,9 +30,30 @@ void InputOptions::validate() const {
          *input_size, ": the crop would not fit");
 }
 
+void AugmentOptions::validate() const {
+  const std::string chosen = "--policy " + std::string(name_of(policy));
+  const std::pair<const char*, const std::optional<int64_t>*> of_rand[] = {
+      {"--policy-operations", &policy_operations},
+      {"--policy-magnitude", &policy_magnitude}};
+  for (const auto& [flag, value] : of_rand)
+    if (*value && policy != AugmentPolicy::rand)
+      fail(Fault::usage, flag, " and ", chosen,
+           " exclude each other: it counts with --policy rand");
+  const std::pair<const char*, const std::optional<double>*> changes[] = {
+      {"--brightness", &brightness},
+      {"--contrast", &contrast},
+      {"--saturation", &saturation},
+      {"--rotation", &rotation}};
+  for (const auto& [flag, value] : changes)
+    if (value->value_or(0) > 0 && policy != AugmentPolicy::none)
+      fail(Fault::usage, flag, " and ", chosen,
+           " exclude each other: it is one of the policy's own operations");
+}
+
 void PlanCommandOptions::validate() const {
   require(data, "DATA", kDataMeaning);
   check_ranges(*this);
+  augment.validate();
   input.validate();
   if (plan.epochs && plan.head_epochs && *plan.head_epochs > *plan.epochs)
     fail(Fault::usage, "--head-epochs ", *plan.head_epochs,

@@ -33,6 +33,9 @@ TEST(Options, WhatIsWrittenAsJsonReadsBackAsTheSame) {
   options.base.plan.size = SizeClass::large;
   options.base.input.mean = {0.5, 0.25, 0.125};
   options.base.augment.flip = false;
+  options.base.augment.policy = AugmentPolicy::rand;
+  options.base.augment.policy_magnitude = 7;
+  options.view.scales.values = {1, 1.15};
   options.optim.optimizer = OptimizerKind::sgd;
   const TempFolder folder;
   test::write_text(folder / "options.json", to_json(options).dump());
@@ -60,9 +63,31 @@ TEST(Options, ConfigRefusesWhatItDoesNotKnow) {
             std::string::npos);
   EXPECT_NE(message_of_config(R"({"lr": -1})").find("outside of [0, 10]"),
             std::string::npos);
-  EXPECT_NE(message_of_config(R"({"optimizer": "sdg"})").find("sgd, adam"),
+  EXPECT_NE(message_of_config(R"({"optimizer": "sdg"})").find("sgd, nesterov"),
             std::string::npos);
   EXPECT_NE(message_of_config("[1]").find("not a JSON object"),
+            std::string::npos);
+}
+
+TEST(Options, AListOfTextsIsReadFromConfigAndWritten) {
+  const TempFolder folder;
+  test::write_text(folder / "c.json", R"({"with": ["b.pt", "c, d.pt"]})");
+  EvalOptions options;
+  options.with = {"a.pt"};
+  read_json(folder / "c.json", options);
+  EXPECT_EQ(options.with, (std::vector<std::string>{"b.pt", "c, d.pt"}));
+  EXPECT_EQ(to_json(options)["with"].dump(), R"(["b.pt","c, d.pt"])");
+  for (const char* wrong : {R"({"with": "b.pt"})", R"({"with": [1]})"}) {
+    test::write_text(folder / "c.json", wrong);
+    EXPECT_NE(
+        message_of(Fault::usage, [&] { read_json(folder / "c.json", options); })
+            .find("is not of this option's kind"),
+        std::string::npos);
+  }
+  options.model = "a.pt";
+  options.with = {""};
+  EXPECT_NE(message_of(Fault::usage, [&] { options.validate(); })
+                .find("--with is missing"),
             std::string::npos);
 }
 
@@ -104,6 +129,61 @@ TEST(Options, RulesThatJoinFieldsNameBoth) {
   eval.split = "vla";
   EXPECT_NE(message_of(Fault::usage, [&] { eval.validate(); }).find("--split"),
             std::string::npos);
+}
+
+TEST(Options, APolicyExcludesWhatItDoesItself) {
+  using Set = void (*)(AugmentOptions&);
+  const std::pair<const char*, Set> rows[] = {
+      {"--brightness", [](AugmentOptions& o) { o.brightness = 0.1; }},
+      {"--contrast", [](AugmentOptions& o) { o.contrast = 0.1; }},
+      {"--saturation", [](AugmentOptions& o) { o.saturation = 0.1; }},
+      {"--rotation", [](AugmentOptions& o) { o.rotation = 1; }},
+      {"--policy-operations",
+       [](AugmentOptions& o) { o.policy_operations = 2; }},
+      {"--policy-magnitude", [](AugmentOptions& o) { o.policy_magnitude = 9; }},
+  };
+  for (const auto& [flag, set] : rows) {
+    TrainOptions options = complete();
+    options.base.augment.policy = AugmentPolicy::trivial;
+    EXPECT_NO_THROW(options.validate());
+    set(options.base.augment);
+    EXPECT_EQ(message_of(Fault::usage, [&] { options.validate(); })
+                  .rfind(std::string(flag) + " and --policy trivial", 0),
+              0u);
+  }
+  AugmentOptions fine;
+  fine.policy = AugmentPolicy::rand;
+  fine.policy_operations = 14;
+  fine.hue = 0.1;
+  fine.brightness = 0;
+  EXPECT_NO_THROW(fine.validate());
+  AugmentOptions none;
+  none.policy_operations = 2;
+  EXPECT_NE(
+      message_of(Fault::usage, [&] { none.validate(); }).find("--policy rand"),
+      std::string::npos);
+}
+
+TEST(Options, ScalesAreSeveralDifferentFactors) {
+  TrainOptions options = complete();
+  EXPECT_FALSE(options.view.centre_only());
+  EXPECT_EQ(options.view.views(), 10);
+  options.view.scales.values = {1, 1.15};
+  EXPECT_NO_THROW(options.validate());
+  EXPECT_EQ(options.view.views(), 20);
+  const auto message = [&](std::vector<double> scales) {
+    options.view.scales.values = std::move(scales);
+    return message_of(Fault::usage, [&] { options.validate(); });
+  };
+  EXPECT_EQ(message({}), "--scales: no factor is given");
+  EXPECT_EQ(message({1, 2, 1}), "--scales: 1 is given twice");
+  EXPECT_EQ(message({1, 0.4}), "--scales: 0.4 is outside of [0.5, 3]");
+  EXPECT_NE(message_of_config(R"({"scales": 1.15})").find("not of this option"),
+            std::string::npos);
+  options.view = {1, CropAverage::softmax, {{1.15}}};
+  EXPECT_FALSE(options.view.centre_only());
+  options.view = {1, CropAverage::softmax, {{1}}};
+  EXPECT_TRUE(options.view.centre_only());
 }
 
 TEST(Options, NaNIsInNoRange) {

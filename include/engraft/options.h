@@ -28,6 +28,15 @@ struct Range {
 /// Any value is allowed (free text, switches, enumerations).
 struct Any {};
 
+/// One or more numbers: "1,1.15" on the command line, a list in JSON.
+struct NumberList {
+  std::vector<double> values;
+};
+inline void to_json(Json& json, const NumberList& list) { json = list.values; }
+inline void from_json(const Json& json, NumberList& list) {
+  json.get_to(list.values);
+}
+
 /// The spellings of an enumeration's values, in the order of their numbers.
 template <typename Enum>
 struct EnumNames;
@@ -57,12 +66,14 @@ Enum parse_enum(std::string_view name, std::string_view what) {
 
 enum class Interpolation { nearest, bilinear, bicubic };
 enum class AugmentStrength { none, light, standard, strong };
+enum class AugmentPolicy { none, rand, trivial };
 enum class SizeClass { small, large };
 enum class SimilarityClass { similar, different };
 enum class CachePrecision { automatic, f32, f16 };
 enum class InferenceKind { automatic, plain, folded, fused, onednn, bf16 };
 ENGRAFT_ENUM_NAMES(Interpolation, "nearest", "bilinear", "bicubic");
 ENGRAFT_ENUM_NAMES(AugmentStrength, "none", "light", "standard", "strong");
+ENGRAFT_ENUM_NAMES(AugmentPolicy, "none", "rand", "trivial");
 ENGRAFT_ENUM_NAMES(SizeClass, "small", "large");
 ENGRAFT_ENUM_NAMES(SimilarityClass, "similar", "different");
 ENGRAFT_ENUM_NAMES(CachePrecision, "auto", "f32", "f16");
@@ -148,12 +159,16 @@ struct RunOptions {
 };
 
 /// Random views of training pictures. Unset fields follow the strength, which
-/// itself follows the plan when unset.
+/// itself follows the plan when unset; with a policy, which changes colours and
+/// rotates itself, unset ones of these are 0.
 struct AugmentOptions {
   std::optional<AugmentStrength> augment;
   std::optional<double> crop_area, crop_aspect, brightness, contrast,
       saturation, hue, pca, rotation;
-  bool flip = true;
+  bool flip = true, vertical_flip = false, right_angles = false;
+  AugmentPolicy policy = AugmentPolicy::none;
+  std::optional<int64_t> policy_operations, policy_magnitude;
+  double erase = 0;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -180,7 +195,28 @@ struct AugmentOptions {
           "mirror half of the training views; off where a mirror image is "
           "another class",
           Any{});
+    visit("vertical-flip", self.vertical_flip,
+          "mirror half of the training views top to bottom; for pictures "
+          "without an up",
+          Any{});
+    visit("right-angles", self.right_angles,
+          "turn training views by random multiples of 90 degrees; likewise",
+          Any{});
+    visit("policy", self.policy,
+          "random operations in place of the strength's colours and rotation: "
+          "rand as RandAugment, several of one magnitude; trivial as "
+          "TrivialAugment Wide, one of any",
+          Any{});
+    visit("policy-operations", self.policy_operations,
+          "operations on a view with rand (auto: 2)", Range{1, 14});
+    visit("policy-magnitude", self.policy_magnitude,
+          "their magnitude with rand, of 30 (auto: 9)", Range{0, 30});
+    visit("erase", self.erase,
+          "probability of filling a random rectangle of a view with noise",
+          Range{0, 1});
   }
+  /// Throws Error(Fault::usage) naming two flags that exclude each other.
+  void validate() const;
 };
 
 /// What overrides the plan.
@@ -325,6 +361,8 @@ void check_allowed(const std::string& name, const T& value,
     if (value) check_allowed(name, *value, allowed);
   } else if constexpr (std::is_same_v<T, std::vector<double>>) {
     for (const double v : value) check_allowed(name, v, allowed);
+  } else if constexpr (std::is_same_v<T, NumberList>) {
+    check_allowed(name, value.values, allowed);
   } else if constexpr (std::is_same_v<Allowed, Range>) {
     const double v = static_cast<double>(value);
     if (!(v >= allowed.min && v <= allowed.max))

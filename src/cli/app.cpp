@@ -43,7 +43,8 @@ std::vector<std::string> command_names(const CLI::App& app) {
   if (!option) fail(Fault::usage, what);
   const int values = option->get_expected_min();
   fail(Fault::usage, name, " takes ", values,
-       values == 1 ? " value" : " values", ", once");
+       values == 1 ? " value" : " values",
+       option->get_expected_max() > values ? " each time" : ", once");
 }
 
 /// What CLI11 could not place, in our words.
@@ -78,8 +79,8 @@ void set_up(CLI::App& app, int& exit_code) {
       std::string("engraft " ENGRAFT_VERSION ", LibTorch " TORCH_VERSION),
       "versions of engraft and LibTorch");
   app.require_subcommand(0, 1);
-  for (auto* add :
-       {add_train, add_plan, add_eval, add_predict, add_inspect, add_cache})
+  for (auto* add : {add_train, add_plan, add_eval, add_predict, add_inspect,
+                    add_cache, add_search})
     add(app, exit_code);
   for (auto* command : app.get_subcommands({}))
     command->get_option("--help")->option_text("-h, --help")->group(kGroup);

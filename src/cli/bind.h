@@ -33,6 +33,15 @@ struct FlagVisitor {
               with_note(help, value, allowed))
           ->expected(3)
           ->option_text(flag + " R G B");
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      // One value each time, so that a word behind it stays an argument.
+      command
+          .add_option_function<T>(
+              flag, [&value](const T& texts) { value = texts; },
+              std::string(help) + " (may be given several times)")
+          ->expected(1, -1)
+          ->allow_extra_args(false)
+          ->option_text(flag + " " + placeholder<std::string>());
     } else {
       command
           .add_option_function<std::string>(
@@ -91,6 +100,9 @@ void bind(CLI::App& command, Options& options) {
   group<PlanOptions>(command, "Plan");
   group<AugmentOptions>(command, "Training views");
   group<OptimOptions>(command, "Optimisation");
+  group<ScheduleOptions>(command, "Learning rate");
+  group<RegulariserOptions>(command, "Regularisation");
+  group<MixOptions>(command, "Mixing and averaging");
   group<ViewOptions>(command, "Testing");
   group<CacheOptions>(command, "Cache");
   group<DataOptions>(command, "Data");

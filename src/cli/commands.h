@@ -12,6 +12,7 @@ void add_eval(CLI::App& app, int& exit_code);
 void add_predict(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_cache(CLI::App& app, int& exit_code);
+void add_search(CLI::App& app, int& exit_code);
 
 /// Parses, runs the chosen command, returns the exit code. Throws what the
 /// library throws.

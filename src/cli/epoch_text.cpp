@@ -26,7 +26,10 @@ std::string epoch_line(const EpochResult& epoch) {
       << fixed(epoch.val_loss, 3) << std::setw(10)
       << percent(epoch.val_accuracy) << std::setw(10)
       << fixed(epoch.images_per_second, 0) << std::setw(12)
-      << duration(epoch.seconds) << '\n';
+      << duration(epoch.seconds);
+  if (epoch.average_val_accuracy)
+    out << "  average of weights " << percent(*epoch.average_val_accuracy);
+  out << '\n';
   return out.str();
 }
 

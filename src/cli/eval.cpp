@@ -28,7 +28,11 @@ int eval_command(const EvalOptions& options, bool json) {
     print_json(std::cout, to_json(report));
   else
     std::cout << report_text(report);
-  if (options.run.verbose) note("inference " + report.inference.text());
+  if (options.run.verbose && report.members.empty())
+    note("inference " + report.inference.text());
+  for (const Report& member : report.members)
+    if (options.run.verbose)
+      note("inference of " + member.model + ": " + member.inference.text());
   const double accuracy = report.main.metrics.top1;
   if (!options.min_accuracy || accuracy >= *options.min_accuracy) return 0;
   std::cerr << "engraft: top-1 accuracy " << brief(accuracy)
@@ -51,7 +55,9 @@ void add_eval(CLI::App& app, int& exit_code) {
                       "images as for train; folder names are class names");
   bind(*command, *options);
   add_json_flag(*command, *json);
-  command->footer("  engraft eval pets.pt pets --split val --min-accuracy 0.9");
+  command->footer(
+      "  engraft eval pets.pt pets --split val --min-accuracy 0.9\n"
+      "  engraft eval one.pt pets --with two.pt --with three.pt");
   command->callback([options, json, &exit_code] {
     exit_code = eval_command(*options, *json);
   });

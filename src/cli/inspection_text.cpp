@@ -38,6 +38,15 @@ std::string form_text(const Inspection& i) {
                                 " and the head");
 }
 
+std::string members_text(const Inspection& i) {
+  if (i.members.empty()) return "";
+  return paragraph("ensemble",
+                   "averages the probabilities of " +
+                       counted(std::ssize(i.members), "model") + ": " +
+                       listed(quoted(i.members), 12) +
+                       "; what is said here is said of each of them");
+}
+
 std::string input_text(const Inspection& i) {
   const std::string side = std::to_string(i.input_size);
   return paragraph("input", side + "x" + side + ", found by running it; " +
@@ -88,7 +97,8 @@ std::string blocks_text(const Inspection& i) {
 }  // namespace
 
 std::string inspection_text(const Inspection& i) {
-  std::string out = form_text(i) + input_text(i) + head_text(i) + modes_text(i);
+  std::string out = form_text(i) + members_text(i) + input_text(i) +
+                    head_text(i) + modes_text(i);
   out +=
       paragraph("classes", i.classes.empty() ? "not named"
                                              : listed(quoted(i.classes), 12));

@@ -71,7 +71,9 @@ void add_predict(CLI::App& app, int& exit_code) {
       ->option_text("PATH...");
   bind(*command, *options);
   add_json_flag(*command, *json, "the same as --format jsonl");
-  command->footer("  engraft predict pets.pt photos --top 3 --format csv");
+  command->footer(
+      "  engraft predict pets.pt photos --top 3 --format csv\n"
+      "  engraft predict one.pt --with two.pt photos");
   command->callback([options, json, command, &exit_code] {
     if (*json && command->count("--format") > 0 &&
         options->format != ListFormat::jsonl)

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "cli/ensemble_text.h"
 #include "cli/text.h"
 
 namespace engraft::cli {
@@ -20,10 +21,18 @@ bool top5_says_something(const Report& report) {
          (!matrix.empty() && matrix[0].size() > matrix.size());
 }
 
+std::string views_of(const Evaluation& evaluation) {
+  const auto& scales = evaluation.scales;
+  const std::string crops = counted(evaluation.crops, "crop");
+  if (scales.size() > 1)
+    return crops + ", " + counted(std::ssize(scales), "scale");
+  return scales.at(0) == 1 ? crops : crops + ", scale " + brief(scales.at(0));
+}
+
 Row figures(const Evaluation& evaluation) {
   const Metrics& m = evaluation.metrics;
   return {
-      counted(evaluation.crops, "crop"),
+      views_of(evaluation),
       percent(m.top1),
       fixed(100 * m.top1_ci95.first, 1) + " to " + percent(m.top1_ci95.second),
       percent(m.top5),
@@ -37,10 +46,28 @@ std::string figure_table(const Report& report) {
   std::vector<Row> rows{{"", "top-1", "95 % interval", "top-5", "per class",
                          "macro F1", "log loss", "time"}};
   rows.push_back(figures(report.one_crop));
-  if (report.main.crops != 1) rows.push_back(figures(report.main));
+  if (views_of(report.main) != views_of(report.one_crop))
+    rows.push_back(figures(report.main));
+  for (size_t i = 0; i < report.members.size(); ++i) {
+    rows.push_back(figures(report.members[i].main));
+    rows.back()[0] = model_label(i);
+  }
   if (!top5_says_something(report))
     for (auto& row : rows) row.erase(row.begin() + 3);
   return table(rows, kIndent);
+}
+
+/// What each kind of view brings over the centre crop.
+std::string view_table(const Report& report) {
+  // The centre and the crops are in the figures already.
+  if (report.views.size() < 3) return "";
+  std::vector<Row> rows{{"", "top-1", "points", "log loss"}};
+  for (const auto& [view, top1, loss] : report.views) {
+    const double gain = 100 * (top1 - report.views.front().top1);
+    rows.push_back({view, percent(top1), (gain < 0 ? "" : "+") + fixed(gain, 1),
+                    fixed(loss, 3)});
+  }
+  return "views\n" + table(rows, kIndent);
 }
 
 std::string column_name(const Report& report, size_t column) {
@@ -83,10 +110,11 @@ std::string worst_pairs(const Report& report) {
 
 std::string report_text(const Report& report) {
   const std::string out =
+      models_text(report) +
       paragraph("test", counted(report.main.metrics.images, "picture") + " (" +
                             report.split + "), " +
                             counted(std::ssize(report.classes), "class")) +
-      figure_table(report);
+      figure_table(report) + view_table(report) + gain_text(report);
   return out + (report.classes.size() > kMostClasses ? worst_pairs(report)
                                                      : whole_matrix(report));
 }

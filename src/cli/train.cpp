@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -38,10 +40,50 @@ std::string best_text(const TrainResult& result) {
                                 : "epoch " + std::to_string(result.best_epoch) +
                                       " of " +
                                       std::to_string(result.epochs.size());
-  return paragraph("best", which + how + ": validation accuracy " +
-                               percent(best.val_accuracy) + ", loss " +
-                               fixed(best.val_loss, 3) + " (centre crop)") +
+  const bool average = best.average_is_best;
+  const double accuracy =
+      average ? *best.average_val_accuracy : best.val_accuracy;
+  return paragraph(
+             "best",
+             which + how + (average ? ", the average of the weights" : "") +
+                 ": validation accuracy " + percent(accuracy) + ", loss " +
+                 fixed(average ? *best.average_val_loss : best.val_loss, 3) +
+                 " (centre crop)") +
          gap_text(best);
+}
+
+/// Members of a snapshot ensemble and the ensemble, side by side.
+std::string snapshots_text(const SavedSnapshots& saved) {
+  if (saved.members.empty()) return "";
+  std::vector<std::vector<std::string>> rows{
+      {"snapshot", "val acc", "val loss"}};
+  const auto add = [&](const SavedSnapshot& s, const std::string& name) {
+    rows.push_back({name, percent(s.val_accuracy), fixed(s.val_loss, 3)});
+  };
+  for (const SavedSnapshot& member : saved.members) add(member, member.path);
+  if (!saved.ensemble.path.empty())
+    add(saved.ensemble, saved.ensemble.path + " (average of " +
+                            std::to_string(saved.members.size()) + ")");
+  return table(rows, std::string(10, ' '));
+}
+
+/// What a range test found, and about ten points of its curve.
+std::string rates_text(const RateCurve& curve) {
+  std::string out =
+      paragraph("rates", curve.stage + ": the loss falls fastest at " +
+                             brief(curve.suggestion) +
+                             " times the plan's rates, which are taken");
+  const size_t count = curve.losses.size(), every = count / 10 + 1;
+  double highest = 0;
+  for (const double loss : curve.losses) highest = std::max(highest, loss);
+  std::vector<std::vector<std::string>> rows;
+  for (size_t i = 0; i < count; i += every)
+    rows.push_back(
+        {std::string(
+             static_cast<size_t>(std::lround(40 * curve.losses[i] / highest)),
+             '#'),
+         "x " + brief(curve.factors[i]), "loss " + fixed(curve.losses[i], 3)});
+  return out + table(rows, std::string(10, ' '));
 }
 
 std::string share(double part, double whole) {
@@ -107,6 +149,10 @@ void print_text(const TrainResult& result, bool verbose) {
     std::cout << "stopped before the first epoch ended: nothing is saved\n";
     return;
   }
+  if (result.regularised && !result.regularised->changes.empty())
+    std::cout << paragraph("trained", listed(result.regularised->changes, 6));
+  for (const RateCurve& curve : result.rate_curves)
+    std::cout << rates_text(curve);
   std::cout << best_text(result);
   for (const auto* report : {&result.val, &result.test})
     if (*report) std::cout << report_text(**report);
@@ -115,6 +161,7 @@ void print_text(const TrainResult& result, bool verbose) {
                                        result.out + " " + result.folder.root);
   std::cout << frozen_text(result);
   if (verbose) std::cout << verbose_text(result);
+  std::cout << snapshots_text(result.snapshots);
   std::cout << saved_text(result);
 }
 

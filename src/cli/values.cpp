@@ -16,6 +16,13 @@ std::string describe_default(double number) {
   return out.str();
 }
 
+std::string describe_default(const NumberList& list) {
+  std::string out;
+  for (const double number : list.values)
+    out += (out.empty() ? "" : ",") + describe_default(number);
+  return out;
+}
+
 std::string describe(const Range& range) {
   const auto number = [](double value) {
     std::ostringstream out;

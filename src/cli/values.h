@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <type_traits>
@@ -34,18 +35,32 @@ void parse_value(const std::string& flag, const std::string& text, T& value) {
     value = inner;
   } else if constexpr (std::is_arithmetic_v<T>) {
     parse_number(flag, text, value);
+  } else if constexpr (std::is_same_v<T, NumberList>) {
+    value.values.clear();
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(',', begin), text.size());
+      parse_number(flag, text.substr(begin, end - begin),
+                   value.values.emplace_back());
+      begin = end + 1;
+    }
   } else {
     value = text;
   }
 }
 
-/// What stands behind a flag in --help: N, X, TEXT or a|b|c.
+/// What stands behind a flag in --help: N, X, X,..., TEXT or a|b|c.
 template <typename T>
 std::string placeholder() {
   if constexpr (std::is_enum_v<T>) {
+    // Many names go on in the next line of the help.
+    constexpr size_t kWidth = 50;
     std::string out;
-    for (const auto& name : EnumNames<T>::value)
-      out += (out.empty() ? "" : "|") + std::string(name);
+    for (const auto& name : EnumNames<T>::value) {
+      if (!out.empty()) out += '|';
+      const size_t line = out.rfind('\n') + 1;  // 0 behind npos
+      if (out.size() - line > kWidth) out += "\n      ";
+      out += name;
+    }
     return out;
   } else if constexpr (requires(T value) { value.has_value(); }) {
     return placeholder<typename T::value_type>();
@@ -53,6 +68,8 @@ std::string placeholder() {
     return "N";
   } else if constexpr (std::is_floating_point_v<T>) {
     return "X";
+  } else if constexpr (std::is_same_v<T, NumberList>) {
+    return "X,...";
   } else {
     return "TEXT";
   }
@@ -64,6 +81,7 @@ inline std::string describe(const Any&) { return ""; }
 
 inline std::string describe_default(const std::string& text) { return text; }
 std::string describe_default(double number);
+std::string describe_default(const NumberList& list);
 inline std::string describe_default(int64_t number) {
   return std::to_string(number);
 }

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <opencv2/imgproc.hpp>
 
 #include "data/colour.h"
+#include "data/erase.h"
+#include "data/random_rectangle.h"
+#include "data/view_policy.h"
+#include "data/warp.h"
 #include "engraft/data/crops.h"
 #include "engraft/data/image.h"
 
@@ -38,48 +41,19 @@ constexpr AugmentSettings kStrengths[] = {
      .rotation = 10},
 };
 
-/// Window of a random resized crop: its area is a random share of the
-/// picture, its aspect ratio log-uniform; after ten misses the whole picture,
-/// cut to the nearest aspect (Szegedy et al. 2015, as in torchvision).
+/// Window of a random resized crop; after ten misses the whole picture, cut to
+/// the nearest aspect (Szegedy et al. 2015, as in torchvision).
 cv::Rect random_window(const cv::Size& size, const AugmentSettings& settings,
                        ImageRandom& random) {
-  const double area = static_cast<double>(size.width) * size.height;
-  const double stretch = std::log(settings.crop_aspect);
-  const auto place = [&](int space) {
-    return static_cast<int>(random.uniform() * (space + 1));
-  };
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    const double target =
-        area * random.uniform(settings.crop_area_min, settings.crop_area_max);
-    const double aspect = std::exp(random.uniform(-stretch, stretch));
-    const int width = static_cast<int>(std::lround(std::sqrt(target * aspect)));
-    const int height =
-        static_cast<int>(std::lround(std::sqrt(target / aspect)));
-    if (width < 1 || height < 1 || width > size.width || height > size.height)
-      continue;
-    const int x = place(size.width - width);
-    return {x, place(size.height - height), width, height};
-  }
   const double limit = settings.crop_aspect;
+  const auto window = random_rectangle(
+      size, {settings.crop_area_min, settings.crop_area_max, limit}, random);
+  if (window) return *window;
   const int width = std::clamp(
       static_cast<int>(std::lround(size.height * limit)), 1, size.width);
   const int height = std::clamp(
       static_cast<int>(std::lround(size.width * limit)), 1, size.height);
   return {(size.width - width) / 2, (size.height - height) / 2, width, height};
-}
-
-cv::Mat rotated(const cv::Mat& image, double degrees) {
-  const cv::Point2f centre(static_cast<float>(image.cols - 1) / 2,
-                           static_cast<float>(image.rows - 1) / 2);
-  cv::Mat out;
-  cv::warpAffine(image, out, cv::getRotationMatrix2D(centre, degrees, 1),
-                 image.size(), cv::INTER_LINEAR, cv::BORDER_REFLECT_101);
-  return out;
-}
-
-ColourChange::Triple mean_colour(const cv::Mat& image) {
-  const cv::Scalar mean = cv::mean(image);
-  return {mean[0], mean[1], mean[2]};
 }
 
 /// AlexNet's offset along the principal axes of ImageNet's colours. Standard
@@ -129,12 +103,46 @@ void change_colours(cv::Mat& view, const AugmentSettings& settings,
   change.apply(view);
 }
 
+void leave_to_policy(AugmentSettings& settings) {
+  settings.brightness = settings.contrast = settings.saturation = 0;
+  settings.hue = settings.pca = settings.rotation = 0;
+}
+
+/// The random crop, or the evaluation's; its memory is the view's own.
+cv::Mat crop_view(const cv::Mat& picture, const AugmentSettings& settings,
+                  const InputSpec& spec, ImageRandom& random) {
+  if (settings.crop_area_min >= 1)
+    return evaluation_views(picture, spec, 1).front();
+  const cv::Mat window =
+      picture(random_window(picture.size(), settings, random));
+  const cv::Mat view =
+      resize_image(window, spec.crop, spec.crop, spec.interpolation);
+  return view.data == window.data ? view.clone() : view;
+}
+
+cv::Mat mirrored(const cv::Mat& view, int axis) {
+  cv::Mat out;
+  cv::flip(view, out, axis);
+  return out;
+}
+
+/// Of a square: exact.
+cv::Mat turned(const cv::Mat& view, int quarters) {
+  if (quarters == 0) return view;
+  constexpr cv::RotateFlags kTurns[] = {cv::ROTATE_90_CLOCKWISE, cv::ROTATE_180,
+                                        cv::ROTATE_90_COUNTERCLOCKWISE};
+  cv::Mat out;
+  cv::rotate(view, out, kTurns[quarters - 1]);
+  return out;
+}
+
 }  // namespace
 
 AugmentSettings augment_settings(AugmentStrength strength,
                                  const AugmentOptions& options) {
   AugmentSettings settings = kStrengths[static_cast<size_t>(strength)];
-  const auto put = [](const std::optional<double>& option, double& value) {
+  if (options.policy != AugmentPolicy::none) leave_to_policy(settings);
+  const auto put = [](const auto& option, auto& value) {
     if (option) value = *option;
   };
   put(options.crop_area, settings.crop_area_min);
@@ -146,20 +154,38 @@ AugmentSettings augment_settings(AugmentStrength strength,
   put(options.pca, settings.pca);
   put(options.rotation, settings.rotation);
   settings.flip = settings.flip && options.flip;
+  settings.vertical_flip = options.vertical_flip;
+  settings.right_angles = options.right_angles;
+  settings.policy = options.policy;
+  put(options.policy_operations, settings.policy_operations);
+  put(options.policy_magnitude, settings.policy_magnitude);
+  settings.erase = options.erase;
   return settings;
 }
 
 Json to_json(const AugmentSettings& settings) {
-  return {{"strength", std::string(name_of(settings.strength))},
-          {"crop_area", {settings.crop_area_min, settings.crop_area_max}},
-          {"crop_aspect", settings.crop_aspect},
-          {"brightness", settings.brightness},
-          {"contrast", settings.contrast},
-          {"saturation", settings.saturation},
-          {"hue", settings.hue},
-          {"pca", settings.pca},
-          {"rotation", settings.rotation},
-          {"flip", settings.flip}};
+  Json out = {{"strength", std::string(name_of(settings.strength))},
+              {"crop_area", {settings.crop_area_min, settings.crop_area_max}},
+              {"crop_aspect", settings.crop_aspect},
+              {"brightness", settings.brightness},
+              {"contrast", settings.contrast},
+              {"saturation", settings.saturation},
+              {"hue", settings.hue},
+              {"pca", settings.pca},
+              {"rotation", settings.rotation},
+              {"flip", settings.flip}};
+  // Only what is on: this text is part of the names of kept activations, and
+  // those of views without it stay good.
+  if (settings.vertical_flip) out["vertical_flip"] = true;
+  if (settings.right_angles) out["right_angles"] = true;
+  if (settings.policy != AugmentPolicy::none)
+    out["policy"] = std::string(name_of(settings.policy));
+  if (settings.policy == AugmentPolicy::rand) {
+    out["policy_operations"] = settings.policy_operations;
+    out["policy_magnitude"] = settings.policy_magnitude;
+  }
+  if (settings.erase > 0) out["erase"] = settings.erase;
+  return out;
 }
 
 int64_t needed_side(const AugmentSettings& settings, const InputSpec& spec) {
@@ -176,21 +202,16 @@ cv::Mat random_view(const cv::Mat& image, const AugmentSettings& settings,
   if (settings.rotation > 0)
     picture =
         rotated(image, random.uniform(-settings.rotation, settings.rotation));
-  cv::Mat view;
-  if (settings.crop_area_min >= 1) {
-    view = evaluation_views(picture, spec, 1).front();
-  } else {
-    const cv::Rect window = random_window(picture.size(), settings, random);
-    view =
-        resize_image(picture(window), spec.crop, spec.crop, spec.interpolation);
-    if (view.data == picture(window).data) view = view.clone();
-  }
-  if (settings.flip && random.uniform() < 0.5) {
-    cv::Mat mirrored;
-    cv::flip(view, mirrored, 1);
-    view = mirrored;
-  }
+  cv::Mat view = crop_view(picture, settings, spec, random);
+  if (settings.flip && random.uniform() < 0.5) view = mirrored(view, 1);
+  if (settings.vertical_flip && random.uniform() < 0.5)
+    view = mirrored(view, 0);
+  if (settings.right_angles)
+    view = turned(view, static_cast<int>(random.uniform() * 4));
   if (changes_colours(settings)) change_colours(view, settings, random);
+  apply_policy(draw_policy(settings, random), view);
+  if (settings.erase > 0 && random.uniform() < settings.erase)
+    erase_rectangle(view, random);
   return view;
 }
 

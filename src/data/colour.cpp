@@ -18,6 +18,11 @@ double dot(const Triple& a, const Triple& b) {
 
 }  // namespace
 
+Triple mean_colour(const cv::Mat& image) {
+  const cv::Scalar mean = cv::mean(image);
+  return {mean[0], mean[1], mean[2]};
+}
+
 void ColourChange::multiply(const Matrix& left) {
   const Matrix old = matrix_;
   const Triple old_offset = offset_;

@@ -5,6 +5,9 @@
 
 namespace engraft {
 
+/// Of uint8 RGB, in [0, 255].
+std::array<double, 3> mean_colour(const cv::Mat& image);
+
 /// A change of colours that is affine in RGB: out = matrix * (r, g, b) +
 /// offset, in [0, 255]. Changes made one after the other become one pass over
 /// the pixels (without the rounding and clipping between them).

@@ -3,6 +3,8 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <opencv2/core.hpp>
 
 #include "engraft/data/image.h"
@@ -51,6 +53,19 @@ std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
     cv::Mat mirrored;
     cv::flip(views[i], mirrored, 1);
     views.push_back(mirrored);
+  }
+  return views;
+}
+
+std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
+                                      const InputSpec& spec, int64_t crops,
+                                      const std::vector<double>& scales) {
+  std::vector<cv::Mat> views;
+  for (const double scale : scales) {
+    InputSpec scaled = spec;
+    scaled.resize = std::llround(static_cast<double>(spec.resize) * scale);
+    std::ranges::move(evaluation_views(image, scaled, crops),
+                      std::back_inserter(views));
   }
   return views;
 }

@@ -41,7 +41,8 @@ struct Task {
 };
 
 int64_t views_per_sample(const LoaderOptions& options) {
-  return options.augment ? options.views : options.crops;
+  return options.augment ? options.views
+                         : options.crops * std::ssize(options.scales);
 }
 
 int64_t floats_per_sample(const LoaderOptions& options) {
@@ -215,8 +216,8 @@ void Loader::State::fill(const Task& task) const {
     for_each_training_view(sample, *options_.augment, input, options_.seed,
                            task.epoch, options_.views, write);
   else
-    for (const cv::Mat& view :
-         evaluation_views(decode_image(sample.path), input, options_.crops))
+    for (const cv::Mat& view : evaluation_views(
+             decode_image(sample.path), input, options_.crops, options_.scales))
       write(view);
 }
 

@@ -1,10 +1,11 @@
 #include <torch/types.h>
 
-#include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "engraft/eval/evaluator.h"
 #include "eval/class_names.h"
+#include "eval/test_models.h"
 #include "eval/tested_model.h"
 
 namespace engraft {
@@ -34,13 +35,12 @@ Selection select(const ImageFolder& folder, const std::string& wanted) {
 }
 
 std::vector<int64_t> outputs_of(const ImageFolder& folder,
-                                const TestedModel& model) {
-  const auto& classes = model.classifier.classes;
-  const int64_t outputs = model.chain.head().classes;
-  const auto sidecar =
-      std::filesystem::path(model.classifier.path).replace_extension(".json");
+                                const std::vector<TestedModel>& models) {
+  const auto& classes = class_names(models);
+  const std::string& path = models[0].classifier.path;
+  const auto sidecar = std::filesystem::path(path).replace_extension(".json");
   if (classes.empty())
-    fail(Fault::model, model.classifier.path, ": has ", outputs,
+    fail(Fault::model, path, ": has ", models[0].chain.head().classes,
          " outputs but no names for them: list these in their order under ",
          "\"classes\" in ", sidecar.string());
   return match_classes(folder.root, folder.classes, classes);
@@ -58,7 +58,7 @@ void say_what_is_left_out(const ImageFolder& folder, const EvalNote& note) {
 void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
                        const std::string& split, const EvalOptions& options,
                        const EvalNote& note) {
-  if (!note || classifier.record.is_null()) return;
+  if (classifier.record.is_null()) return;
   const Json dataset = classifier.record.value("dataset", Json::object());
   if (dataset.value("fingerprint", "") != folder.fingerprint) return;
   if (split == "all" || split == "train")
@@ -80,14 +80,20 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
 Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
                       const EvalNote& note) {
   options.validate();
-  const TestedModel model =
-      load_tested_model(options.model, options.input, options.run.device, note);
+  const auto models =
+      load_tested_models(paths_of(options.model, options.with), options.input,
+                         options.run.device, note);
   const ImageFolder folder = scan_image_folder(
       options.data, options.data_options, options.run.threads);
   say_what_is_left_out(folder, note);
-  const auto outputs = outputs_of(folder, model);
+  const auto outputs = outputs_of(folder, models);
   Selection selection = select(folder, options.split);
-  say_what_was_seen(model.classifier, folder, selection.split, options, note);
+  std::set<std::string> said;  // of several models once
+  for (const TestedModel& model : models)
+    say_what_was_seen(model.classifier, folder, selection.split, options,
+                      [&](const std::string& text) {
+                        if (note && said.insert(text).second) note(text);
+                      });
   for (auto& sample : selection.samples) sample.label = outputs[sample.label];
 
   Report report;
@@ -95,19 +101,11 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   report.data = options.data;
   report.split = selection.split;
   for (const int64_t output : outputs)
-    report.classes.push_back(model.classifier.classes[output]);
-  Evaluated seen =
-      evaluate(model.chain, model.classifier.input, selection.samples,
-               {options.view, options.batch_size, options.run.threads,
-                options.run.inference},
-               outputs, progress);
-  report.main = std::move(seen.main);
-  report.one_crop = std::move(seen.one_crop);
-  report.inference = std::move(seen.inference);
-  if (std::isnan(report.main.metrics.loss))
-    fail(Fault::model, options.model, ": its output is not a number for some ",
-         "picture: its weights are broken, or its input is not as recorded");
-  return report;
+    report.classes.push_back(class_names(models)[output]);
+  return test_models(models, std::move(report), selection.samples,
+                     {options.view, options.batch_size, options.run.threads,
+                      options.run.inference},
+                     outputs, progress);
 }
 
 }  // namespace engraft

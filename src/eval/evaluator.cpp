@@ -7,14 +7,12 @@
 #include <cmath>
 
 #include "eval/tested_model.h"
+#include "eval/view_kinds.h"
 
 namespace engraft {
 namespace {
 
 constexpr int64_t kTimedPictures = 64;
-
-/// Of evaluation_views: four corners, then the centre.
-int64_t centre_view(int64_t crops) { return crops == 1 ? 0 : 4; }
 
 class Stopwatch {
  public:
@@ -27,7 +25,8 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-/// Seconds for all of the pictures with one crop, measured on a few.
+/// Seconds for all of the pictures with one crop of options.view, measured on
+/// a few.
 double time_one_crop(FrozenPrefix& model, const InputSpec& input,
                      const std::vector<Sample>& samples,
                      const EvaluatorOptions& options) {
@@ -36,9 +35,11 @@ double time_one_crop(FrozenPrefix& model, const InputSpec& input,
   std::vector<Sample> some;
   for (int64_t i = 0; i < count; ++i)
     some.push_back(samples[i * total / count]);
+  const ViewOptions one{
+      1, options.view.average, {{centre_scale(options.view)}}};
   const Stopwatch watch;
   Loader loader(some,
-                view_loader(input, 1, options.batch_size, options.threads));
+                view_loader(input, one, options.batch_size, options.threads));
   loader.start_epoch(0);
   for_each_logits(loader, model,
                   [&](const Batch&, const torch::Tensor& logits) {
@@ -51,6 +52,7 @@ double time_one_crop(FrozenPrefix& model, const InputSpec& input,
 Json figures(const Evaluation& evaluation) {
   Json out;
   out["crops"] = evaluation.crops;
+  out["scales"] = evaluation.scales;
   out["average"] = name_of(evaluation.average);
   out.update(to_json(evaluation.metrics));
   out["seconds"] = evaluation.seconds;
@@ -70,33 +72,34 @@ Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
                    const std::vector<Sample>& samples,
                    const EvaluatorOptions& options,
                    const std::vector<int64_t>& classes_of_interest,
-                   const EvalProgress& progress) {
-  const int64_t crops = options.view.crops;
+                   const EvalProgress& progress, const EvalScores& scores) {
+  const ViewOptions& view = options.view;
   const auto total = static_cast<int64_t>(samples.size());
   FrozenPrefix model(chain, BlockChain::kWhole, options.inference,
-                     total * crops);
-  MetricsAccumulator averaged(classes_of_interest), centre(classes_of_interest);
+                     total * view.views());
+  ViewMetrics metrics(view, classes_of_interest);
   const Stopwatch watch;
   Loader loader(samples,
-                view_loader(input, crops, options.batch_size, options.threads));
+                view_loader(input, view, options.batch_size, options.threads));
   loader.start_epoch(0);
   int64_t done = 0;
-  for_each_logits(
-      loader, model, [&](const Batch& batch, const torch::Tensor& logits) {
-        averaged.add(average_crops(logits, options.view.average), batch.labels);
-        if (crops > 1)
-          centre.add(logits.select(1, centre_view(crops)).log_softmax(-1),
-                     batch.labels);
-        done += batch.labels.size(0);
-        if (progress) progress(done, total);
-      });
-  const Evaluation main{crops, options.view.average, averaged.result(),
-                        watch.seconds()};
-  if (crops == 1) return {main, main, model.choice()};
+  for_each_logits(loader, model,
+                  [&](const Batch& batch, const torch::Tensor& logits) {
+                    const auto each = metrics.add(logits, batch.labels);
+                    if (scores) scores(each.back(), each.front());
+                    done += batch.labels.size(0);
+                    if (progress) progress(done, total);
+                  });
+  const Evaluation main{view.crops, view.average, metrics.all(),
+                        watch.seconds(), view.scales.values};
+  if (view.views() == 1) return {main, main, model.choice(), metrics.each()};
   return {main,
-          Evaluation{1, options.view.average, centre.result(),
-                     time_one_crop(model, input, samples, options)},
-          model.choice()};
+          Evaluation{1,
+                     view.average,
+                     metrics.centre(),
+                     time_one_crop(model, input, samples, options),
+                     {centre_scale(view)}},
+          model.choice(), metrics.each()};
 }
 
 Json to_json(const Report& report) {
@@ -107,7 +110,15 @@ Json to_json(const Report& report) {
   out["classes"] = report.classes;
   out.update(figures(report.main));
   out["one_crop"] = figures(report.one_crop);
-  out["inference"] = to_json(report.inference);
+  for (const auto& [view, top1, loss] : report.views)
+    out["views"].push_back({{"view", view}, {"top1", top1}, {"loss", loss}});
+  if (report.members.empty()) out["inference"] = to_json(report.inference);
+  for (const Report& member : report.members) {
+    Json one = to_json(member);
+    for (const char* common : {"data", "split", "classes"}) one.erase(common);
+    out["members"].push_back(std::move(one));
+  }
+  if (report.gain) out["gain"] = to_json(*report.gain);
   return out;
 }
 

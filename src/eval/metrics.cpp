@@ -30,6 +30,12 @@ int64_t likeliest(const double* row, int64_t classes) {
   return best;
 }
 
+/// Among the `best` likeliest classes; NaN never is.
+bool is_within(const double* row, int64_t classes, int64_t truth,
+               int64_t best) {
+  return !std::isnan(row[truth]) && rank_of(row, classes, truth) < best;
+}
+
 double ratio(int64_t part, int64_t whole) {
   return whole == 0 ? 0.0
                     : static_cast<double>(part) / static_cast<double>(whole);
@@ -97,9 +103,8 @@ void MetricsAccumulator::add(const torch::Tensor& log_probabilities,
     const int64_t truth = truths.data_ptr<int64_t>()[n];
     TORCH_CHECK(truth >= 0 && truth < classes, "Label ", truth,
                 " is outside of [0, ", classes, ")");
-    const int64_t rank = rank_of(row, classes, truth);
-    top1_ += rank == 0 && !std::isnan(row[truth]);
-    top5_ += rank < 5 && !std::isnan(row[truth]);
+    top1_ += is_within(row, classes, truth, 1);
+    top5_ += is_within(row, classes, truth, 5);
     loss_ -= row[truth];
     count(truth, likeliest(row, classes));
     ++images_;
@@ -134,6 +139,20 @@ Metrics compute_metrics(const torch::Tensor& log_probabilities,
   MetricsAccumulator accumulator(classes_of_interest);
   accumulator.add(log_probabilities, labels);
   return accumulator.result();
+}
+
+torch::Tensor hits(const torch::Tensor& log_probabilities,
+                   const torch::Tensor& labels) {
+  const auto scores =
+      log_probabilities.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+  const auto truths = labels.to(torch::kCPU, torch::kInt64).contiguous();
+  const int64_t classes = scores.size(1);
+  auto out = torch::empty({scores.size(0)}, torch::kBool);
+  for (int64_t n = 0; n < scores.size(0); ++n)
+    out.data_ptr<bool>()[n] =
+        is_within(scores.data_ptr<double>() + n * classes, classes,
+                  truths.data_ptr<int64_t>()[n], 1);
+  return out;
 }
 
 Json to_json(const Metrics& metrics) {

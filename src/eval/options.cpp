@@ -1,14 +1,34 @@
 #include "engraft/eval/options.h"
 
+#include <set>
+
 namespace engraft {
+namespace {
+
+void require_models(const std::string& model,
+                    const std::vector<std::string>& with) {
+  require(model, "MODEL", "a TorchScript file");
+  for (const auto& path : with) require(path, "--with", "a TorchScript file");
+}
+
+}  // namespace
 
 void ViewOptions::validate() const {
   if (crops != 1 && crops != 5 && crops != 10)
     fail(Fault::usage, "--crops: ", crops, " is not one of 1, 5, 10");
+  if (scales.values.empty()) fail(Fault::usage, "--scales: no factor is given");
+  std::set<double> seen;
+  for (const double scale : scales.values)
+    if (!seen.insert(scale).second)
+      fail(Fault::usage, "--scales: ", scale, " is given twice");
+}
+
+bool ViewOptions::centre_only() const {
+  return crops == 1 && scales.values == std::vector<double>{1};
 }
 
 void EvalOptions::validate() const {
-  require(model, "MODEL", "a TorchScript file");
+  require_models(model, with);
   require(data, "DATA", kDataMeaning);
   check_ranges(*this);
   view.validate();
@@ -20,7 +40,7 @@ void EvalOptions::validate() const {
 }
 
 void PredictOptions::validate() const {
-  require(model, "MODEL", "a TorchScript file");
+  require_models(model, with);
   check_ranges(*this);
   view.validate();
   input.validate();

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 
 #include "engraft/data/loader.h"
 #include "engraft/eval/evaluator.h"
+#include "eval/mean_probabilities.h"
 #include "eval/tested_model.h"
 
 namespace engraft {
@@ -22,16 +24,15 @@ std::vector<Sample> samples_of(const std::vector<std::string>& paths) {
   return samples;
 }
 
-std::string name_at(const Classifier& classifier, int64_t index) {
-  const auto& names = classifier.classes;
-  return index < static_cast<int64_t>(names.size()) ? names[index]
-                                                    : std::to_string(index);
+using Names = std::vector<std::string>;
+
+std::string name_at(const Names& names, int64_t index) {
+  return index < std::ssize(names) ? names[index] : std::to_string(index);
 }
 
 /// The `top` likeliest classes; of equal ones the lower index first.
 std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
-                                      const Classifier& classifier,
-                                      int64_t top) {
+                                      const Names& names, int64_t top) {
   const auto scores = log_probabilities.contiguous();
   const double* values = scores.data_ptr<double>();
   std::vector<int64_t> order(scores.numel());
@@ -43,30 +44,122 @@ std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
   });
   std::vector<Prediction::Score> out;
   for (auto it = order.begin(); it != last; ++it)
-    out.push_back({*it, name_at(classifier, *it), std::exp(values[*it])});
+    out.push_back({*it, name_at(names, *it), std::exp(values[*it])});
   return out;
 }
 
+/// A batch of pictures and what a model, or the mean of several, says of them.
+struct Scored {
+  Batch batch;
+  torch::Tensor scores;  ///< log probabilities, float64 [N, C], if N > 0
+};
+
+/// A model at work on the pictures.
+class Predictor {
+ public:
+  /// Both must outlive it.
+  Predictor(const TestedModel& model, const std::vector<Sample>& samples,
+            const PredictOptions& options)
+      : path_(model.classifier.path),
+        samples_(samples),
+        average_(options.view.average),
+        prefix_(model.chain, BlockChain::kWhole, options.run.inference,
+                std::ssize(samples) * options.view.views()),
+        loader_(samples, loading(model.classifier.input, options)),
+        stream_(loader_, prefix_) {
+    loader_.start_epoch(0);
+  }
+
+  std::optional<Scored> next() {
+    auto item = stream_.next();
+    if (!item) return std::nullopt;
+    Scored out{std::move(item->batch), {}};
+    if (out.batch.indices.empty()) return out;
+    out.scores = average_crops(item->logits, average_);
+    check_numbers(out);
+    return out;
+  }
+
+  const std::string& path() const { return path_; }
+  const PrefixChoice& choice() const { return prefix_.choice(); }
+
+ private:
+  static LoaderOptions loading(const InputSpec& input,
+                               const PredictOptions& options) {
+    LoaderOptions out = view_loader(input, options.view, options.batch_size,
+                                    options.run.threads);
+    out.keep_going = true;
+    return out;
+  }
+
+  void check_numbers(const Scored& scored) const {
+    const auto broken = scored.scores.isnan().any(1).nonzero();
+    if (broken.size(0) > 0)
+      fail(Fault::model, path_, ": its output is not a number for ",
+           samples_[scored.batch.indices[broken[0].item<int64_t>()]].path,
+           ": its weights are broken");
+  }
+
+  const std::string path_;
+  const std::vector<Sample>& samples_;
+  CropAverage average_;
+  FrozenPrefix prefix_;
+  Loader loader_;
+  LogitsStream stream_;
+};
+
+/// Several models side by side, each on pictures prepared as it wants them.
+class Predictors {
+ public:
+  Predictors(const std::vector<TestedModel>& models,
+             const std::vector<Sample>& samples,
+             const PredictOptions& options) {
+    for (const TestedModel& model : models)
+      each_.push_back(std::make_unique<Predictor>(model, samples, options));
+  }
+
+  /// The mean of their probabilities.
+  std::optional<Scored> next() {
+    auto out = each_[0]->next();
+    if (!out) return std::nullopt;
+    std::vector<torch::Tensor> scores{out->scores};
+    for (size_t i = 1; i < each_.size(); ++i) {
+      const auto other = each_[i]->next();
+      if (!other || other->batch.indices != out->batch.indices)
+        fail(Fault::data, "a picture was changed while it was read");
+      scores.push_back(other->scores);
+    }
+    if (!out->batch.indices.empty()) out->scores = log_mean(scores);
+    return out;
+  }
+
+  /// How each model was computed.
+  std::vector<std::string> choices() const {
+    std::vector<std::string> out;
+    for (const auto& one : each_)
+      out.push_back((each_.size() > 1 ? "inference of " + one->path() + ": "
+                                      : "inference ") +
+                    one->choice().text());
+    return out;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Predictor>> each_;
+};
+
 /// The predictions of one batch, in the order of the samples.
-std::vector<Prediction> predictions(const Batch& batch,
+std::vector<Prediction> predictions(const Scored& scored,
                                     const std::vector<Sample>& samples,
-                                    const TestedModel& model,
-                                    const torch::Tensor& logits,
-                                    const PredictOptions& options) {
+                                    const Names& names, int64_t top) {
+  const Batch& batch = scored.batch;
   std::vector<std::pair<int64_t, Prediction>> found;
   for (const auto& lost : batch.unreadable)
     found.push_back({lost.index, {samples[lost.index].path, {}, lost.message}});
-  torch::Tensor scores;
-  if (!batch.indices.empty())
-    scores = average_crops(logits, options.view.average);
   for (size_t n = 0; n < batch.indices.size(); ++n) {
-    const auto row = scores[static_cast<int64_t>(n)];
-    Prediction one{samples[batch.indices[n]].path, {}, ""};
-    if (row.isnan().any().item<bool>())
-      fail(Fault::model, options.model, ": its output is not a number for ",
-           one.path, ": its weights are broken");
-    one.top = ranked(row, model.classifier, options.top);
-    found.push_back({batch.indices[n], std::move(one)});
+    const auto row = scored.scores[static_cast<int64_t>(n)];
+    found.push_back(
+        {batch.indices[n],
+         {samples[batch.indices[n]].path, ranked(row, names, top), ""}});
   }
   std::sort(found.begin(), found.end(),
             [](auto& a, auto& b) { return a.first < b.first; });
@@ -82,26 +175,19 @@ int64_t predict(const PredictOptions& options,
                 const std::function<void(const std::string&)>& note) {
   options.validate();
   const auto samples = samples_of(options.paths);
-  const TestedModel model =
-      load_tested_model(options.model, options.input, options.run.device, note);
-  FrozenPrefix prefix(model.chain, BlockChain::kWhole, options.run.inference,
-                      std::ssize(samples) * options.view.crops);
-  LoaderOptions loading =
-      view_loader(model.classifier.input, options.view.crops,
-                  options.batch_size, options.run.threads);
-  loading.keep_going = true;
-  Loader loader(samples, loading);
-  loader.start_epoch(0);
+  const auto models =
+      load_tested_models(paths_of(options.model, options.with), options.input,
+                         options.run.device, note);
+  Predictors predictors(models, samples, options);
   int64_t unreadable = 0;
-  for_each_logits(loader, prefix,
-                  [&](const Batch& batch, const torch::Tensor& logits) {
-                    for (const auto& one :
-                         predictions(batch, samples, model, logits, options)) {
-                      unreadable += !one.error.empty();
-                      each(one);
-                    }
-                  });
-  if (note && options.run.verbose) note("inference " + prefix.choice().text());
+  while (const auto scored = predictors.next())
+    for (const auto& one :
+         predictions(*scored, samples, class_names(models), options.top)) {
+      unreadable += !one.error.empty();
+      each(one);
+    }
+  if (note && options.run.verbose)
+    for (const auto& text : predictors.choices()) note(text);
   return unreadable;
 }
 

@@ -3,36 +3,87 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <deque>
-#include <optional>
 #include <thread>
 #include <utility>
 
-namespace engraft {
+#include "engraft/model/ensemble.h"
 
-TestedModel load_tested_model(
-    const std::string& path, const InputOptions& options,
-    const std::string& device,
-    const std::function<void(const std::string&)>& note) {
-  const torch::Device target = resolve_device(device);
-  Classifier classifier = load_classifier(path, options);
-  BlockChain chain(classifier);
-  chain.to(target);
-  if (note) {
-    for (const auto& text : classifier.notes) note(path + ": " + text);
-    if (classifier.record.is_null())
-      note(path + ": preprocessing from the " + classifier.input.source);
-  }
-  return {std::move(classifier), std::move(chain)};
+namespace engraft {
+namespace {
+
+using Note = std::function<void(const std::string&)>;
+
+void say_what_was_noticed(const Classifier& classifier, const Note& note) {
+  if (!note) return;
+  for (const auto& text : classifier.notes) note(classifier.path + ": " + text);
+  if (classifier.record.is_null())
+    note(classifier.path + ": preprocessing from the " +
+         classifier.input.source);
 }
 
-LoaderOptions view_loader(const InputSpec& input, int64_t crops,
+/// Every model against the first one, and its names against the first names.
+void check_agreement(const std::vector<TestedModel>& models) {
+  const TestedModel* named = nullptr;
+  for (const TestedModel& model : models) {
+    const Classifier& classifier = model.classifier;
+    const std::string names =
+        named ? class_difference(named->classifier, classifier) : "";
+    if (!names.empty())
+      fail(Fault::model, "models whose probabilities are averaged must have ",
+           "the same classes in the same order, but ", names);
+    const int64_t first = models[0].chain.head().classes;
+    const int64_t here = model.chain.head().classes;
+    if (here != first)
+      fail(Fault::model, "models whose probabilities are averaged must have ",
+           "the same classes, but ", models[0].classifier.path, " has ", first,
+           " and ", classifier.path, " has ", here);
+    if (!named && !classifier.classes.empty()) named = &model;
+  }
+}
+
+}  // namespace
+
+std::vector<TestedModel> load_tested_models(
+    const std::vector<std::string>& paths, const InputOptions& options,
+    const std::string& device, const Note& note) {
+  const torch::Device target = resolve_device(device);
+  std::vector<TestedModel> out;
+  for (const auto& path : paths) {
+    const Classifier file = load_classifier(path, options);
+    for (Classifier& classifier :
+         is_ensemble(file) ? members_of(file) : std::vector<Classifier>{file}) {
+      BlockChain chain(classifier);
+      chain.to(target);
+      say_what_was_noticed(classifier, note);
+      out.push_back({std::move(classifier), std::move(chain)});
+    }
+  }
+  check_agreement(out);
+  return out;
+}
+
+std::vector<std::string> paths_of(const std::string& model,
+                                  const std::vector<std::string>& with) {
+  std::vector<std::string> out{model};
+  out.insert(out.end(), with.begin(), with.end());
+  return out;
+}
+
+const std::vector<std::string>& class_names(
+    const std::vector<TestedModel>& models) {
+  for (const TestedModel& model : models)
+    if (!model.classifier.classes.empty()) return model.classifier.classes;
+  return models.at(0).classifier.classes;
+}
+
+LoaderOptions view_loader(const InputSpec& input, const ViewOptions& view,
                           int64_t batch_size, int64_t threads) {
   LoaderOptions out;
   out.input = input;
-  out.crops = crops;
-  out.batch_size = (batch_size + crops - 1) / crops;
-  // Two pictures ahead for every thread; ten views of each take memory.
+  out.crops = view.crops;
+  out.scales = view.scales.values;
+  out.batch_size = (batch_size + view.views() - 1) / view.views();
+  // Two pictures ahead for every thread; many views of each take memory.
   const int64_t decoding =
       threads > 0 ? threads : std::thread::hardware_concurrency();
   out.prefetch = 1 + (2 * decoding + out.batch_size - 1) / out.batch_size;
@@ -40,40 +91,42 @@ LoaderOptions view_loader(const InputSpec& input, int64_t crops,
   return out;
 }
 
+void LogitsStream::begin(Batch batch) {
+  Begun next;
+  next.pictures = std::ssize(batch.indices);
+  // The images are freed as soon as they are computed.
+  const torch::Tensor images = std::exchange(batch.images, {});
+  if (next.pictures > 0)
+    next.pending =
+        model_.begin(images.dim() == 5 ? images.flatten(0, 1) : images);
+  next.batch = std::move(batch);
+  begun_.push_back(std::move(next));
+}
+
+std::optional<LogitsStream::Item> LogitsStream::next() {
+  while (!ended_ && begun_.size() < 2) {
+    auto batch = loader_.next();
+    ended_ = !batch;
+    if (batch) begin(std::move(*batch));
+  }
+  if (begun_.empty()) return std::nullopt;
+  Begun first = std::move(begun_.front());
+  begun_.pop_front();
+  Item out{std::move(first.batch), {}};
+  if (first.pending) {
+    const auto flat = first.pending->get();
+    out.logits = flat.to(torch::kCPU, torch::kFloat64)
+                     .reshape({first.pictures, flat.size(0) / first.pictures,
+                               flat.size(1)});
+  }
+  return out;
+}
+
 void for_each_logits(
     Loader& loader, FrozenPrefix& model,
     const std::function<void(const Batch&, const torch::Tensor&)>& each) {
-  struct Begun {
-    Batch batch;
-    int64_t pictures = 0;
-    std::optional<FrozenPrefix::Pending> pending;
-  };
-  std::deque<Begun> begun;
-  const auto finish = [&] {
-    Begun& first = begun.front();
-    torch::Tensor logits;
-    if (first.pending) {
-      const auto flat = first.pending->get();
-      logits = flat.to(torch::kCPU, torch::kFloat64)
-                   .reshape({first.pictures, flat.size(0) / first.pictures,
-                             flat.size(1)});
-    }
-    each(first.batch, logits);
-    begun.pop_front();
-  };
-  while (auto batch = loader.next()) {
-    Begun next;
-    next.pictures = std::ssize(batch->indices);
-    // The images are freed as soon as they are computed.
-    const torch::Tensor images = std::exchange(batch->images, {});
-    if (next.pictures > 0)
-      next.pending =
-          model.begin(images.dim() == 5 ? images.flatten(0, 1) : images);
-    next.batch = std::move(*batch);
-    begun.push_back(std::move(next));
-    if (begun.size() > 1) finish();
-  }
-  while (!begun.empty()) finish();
+  LogitsStream stream(loader, model);
+  while (const auto item = stream.next()) each(item->batch, item->logits);
 }
 
 }  // namespace engraft

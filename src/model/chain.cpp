@@ -8,10 +8,12 @@
 #include <unordered_set>
 
 #include "data/content_hash.h"
+#include "engraft/model/ensemble.h"
 #include "engraft/threads.h"
 #include "model/block_graphs.h"
 #include "model/cut.h"
 #include "model/head.h"
+#include "model/training_graph.h"
 
 namespace engraft {
 
@@ -22,9 +24,18 @@ using torch::jit::Code;
 struct Block {
   BlockInfo info;
   std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
+  std::vector<NamedTensor> named;      ///< the same
   bool writes_input = false;
   std::shared_ptr<Graph> graph;  ///< what `inference` runs
   Code inference;
+};
+
+/// Graphs with noise, made when first asked for.
+struct NoisyCodes {
+  std::once_flag making;
+  std::vector<Code> codes;
+  int64_t first_random = 0;  ///< block that draws numbers; their count for none
+  RegulariserReport report;
 };
 
 int64_t count_kind(Graph& graph, bool (*is_kind)(const Node*)) {
@@ -117,10 +128,12 @@ struct BlockChain::State {
   torch::Device device = torch::kCPU;
   int64_t input_size = 0;
   // Made when first asked for: who predicts needs neither.
-  std::once_flag cutting, preparing_training;
+  std::once_flag cutting;
   std::vector<Block> parts;  ///< the head last
   bool fused_head = false;
-  std::vector<Code> training_codes;
+  RegulariserOptions regularisers;
+  std::unique_ptr<NoisyCodes> training = std::make_unique<NoisyCodes>(),
+                              sampling = std::make_unique<NoisyCodes>();
 
   const std::vector<Block>& blocks() {
     std::call_once(
@@ -128,12 +141,36 @@ struct BlockChain::State {
     return parts;
   }
 
-  const std::vector<Code>& training() {
-    std::call_once(preparing_training, [&] {
-      for (const Block& block : blocks())
-        training_codes.emplace_back(in_training_mode(block.graph), "block");
-    });
-    return training_codes;
+  const NoisyCodes& noisy(Noise noise) {
+    NoisyCodes& out = noise == Noise::training ? *training : *sampling;
+    std::call_once(out.making, [&] { make(out, regularisers, noise); });
+    return out;
+  }
+
+  void make(NoisyCodes& out, const RegulariserOptions& options, Noise noise) {
+    const auto graphs = noisy_graphs(block_parts(), options, noise, out.report);
+    const auto random =
+        std::find_if(graphs.begin(), graphs.end(),
+                     [](const auto& graph) { return draws_numbers(*graph); });
+    out.first_random = random - graphs.begin();
+    for (const auto& graph : graphs) out.codes.emplace_back(graph, "block");
+  }
+
+  std::vector<BlockPart> block_parts() {
+    std::vector<BlockPart> out;
+    std::vector<int64_t> size{3, input_size, input_size};
+    for (const Block& block : blocks()) {
+      out.push_back({block.info.name, block.graph, block.named, size});
+      size = block.info.output_size;
+    }
+    return out;
+  }
+
+  const Code& code(int64_t block, BlockMode mode) {
+    if (mode == BlockMode::inference) return blocks()[block].inference;
+    return noisy(mode == BlockMode::training ? Noise::training
+                                             : Noise::sampling)
+        .codes[block];
   }
 
   /// Names and sizes of the final layer.
@@ -158,6 +195,7 @@ struct BlockChain::State {
     for (const BlockGraph& part : graph.blocks) {
       Block block;
       block.info = describe(part, lowered);
+      block.named = block.info.tensors;
       block.writes_input = part.writes_input;
       for (const NamedTensor& t : block.info.tensors)
         block.tensors.push_back(t.tensor);
@@ -194,6 +232,10 @@ struct BlockChain::State {
 
 BlockChain::BlockChain(const Classifier& classifier)
     : state_(std::make_unique<State>()) {
+  if (is_ensemble(classifier))
+    fail(Fault::model, classifier.path, ": an ensemble of ",
+         member_names(classifier).size(), " models, without a final layer of ",
+         "its own: start from the file of one of its members");
   State& s = *state_;
   s.module = classifier.module;
   s.input_size = classifier.input.crop;
@@ -237,9 +279,9 @@ torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
     // With the tail of the backbone in the head block, a run of the head alone
     // is a run with that tail frozen.
     const bool frozen_tail = state_->fused_head && begin == num_blocks();
-    const bool training = mode == BlockMode::training && !frozen_tail;
+    const bool frozen = mode == BlockMode::training && frozen_tail;
     if (i == begin && block.writes_input && out.is_same(x)) out = out.clone();
-    const Code& code = training ? state_->training()[i] : block.inference;
+    const Code& code = state_->code(i, frozen ? BlockMode::inference : mode);
     out = run_graph(code, out, block.tensors).at(0);
   }
   return out;
@@ -263,6 +305,40 @@ torch::Tensor BlockChain::run_frozen(const torch::Tensor& x, int64_t begin,
 
 torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
   return run_frozen(images, 0, num_blocks() + 1);
+}
+
+RegulariserReport BlockChain::regularise(const RegulariserOptions& options) {
+  options.validate();
+  State& s = *state_;
+  auto training = std::make_unique<NoisyCodes>();
+  if (options.any()) {
+    std::call_once(training->making,
+                   [&] { s.make(*training, options, Noise::training); });
+    check_found(options, training->report);
+  }
+  s.regularisers = options;
+  s.training = std::move(training);
+  s.sampling = std::make_unique<NoisyCodes>();
+  return s.training->report;
+}
+
+torch::Tensor BlockChain::sample_logits(const torch::Tensor& images,
+                                        int64_t samples) const {
+  if (samples < 1)
+    fail(Fault::usage, "samples: ", samples, " is less than one");
+  const int64_t end = num_blocks() + 1;
+  const int64_t first = state_->noisy(Noise::sampling).first_random;
+  if (first == end)
+    fail(Fault::usage,
+         "nothing in the model is random: it has no dropout; "
+         "--head-dropout, --drop-connect and --fractional-pooling give it ",
+         "something to sample");
+  torch::NoGradGuard no_grad;
+  const torch::Tensor features = run_frozen(images, 0, first);
+  std::vector<torch::Tensor> out;
+  for (int64_t i = 0; i < samples; ++i)
+    out.push_back(run(features, first, end, BlockMode::sampling));
+  return torch::stack(out);
 }
 
 int64_t BlockChain::find_block(const std::string& name) const {

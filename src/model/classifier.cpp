@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engraft/model/ensemble.h"
 #include "model/graph.h"
 #include "model/normalise.h"
 
@@ -118,7 +119,11 @@ Classifier load_classifier(const std::string& path,
   else
     read_record(classifier, record);
   classifier.input = apply(options, classifier.input);
-  normalise_module(classifier);
+  // Its members are normalised when they are asked for.
+  if (is_ensemble(classifier))
+    classifier.module.eval();
+  else
+    normalise_module(classifier);
   return classifier;
 }
 

@@ -11,9 +11,6 @@ namespace {
 
 namespace aten = torch::jit::aten;
 namespace prim = torch::jit::prim;
-using torch::jit::Block;
-
-using Sizes = std::map<const Value*, std::vector<int64_t>>;
 
 /// What a value depends on.
 enum class Dependence {
@@ -21,15 +18,6 @@ enum class Dependence {
   batch,    ///< also the batch size: likewise, from the block's own input
   image     ///< has to cross the cut
 };
-
-template <typename Each>
-void for_each_input(Node* node, const Each& each) {
-  for (Value* input : node->inputs()) each(input);
-  for (Block* block : node->blocks()) {
-    for (Node* inner : block->nodes()) for_each_input(inner, each);
-    for (Value* output : block->outputs()) each(output);
-  }
-}
 
 /// The top level of a lowered graph with the facts that cutting needs.
 class Analysis {
@@ -141,7 +129,7 @@ class Analysis {
   }
 
   const LoweredGraph& lowered_;
-  Sizes small_, large_;
+  TensorSizes small_, large_;
   std::vector<Node*> nodes_;
   std::unordered_map<const Value*, int64_t> position_;
   std::unordered_map<const Value*, Dependence> dependence_;
@@ -273,8 +261,7 @@ std::vector<int64_t> group_steps(const std::vector<Step>& steps) {
 /// Node after which the head begins: the last cut point before the final layer
 /// and the dropouts in front of it; -1 when there is none.
 int64_t head_cut(const Analysis& analysis, const HeadNode& head) {
-  const size_t operand = head.info.kind == HeadKind::addmm ? 1 : 0;
-  Value* features = head.node->input(operand);
+  Value* features = head.node->input(head.features_operand());
   while (is_dropout(features->node())) features = features->node()->input(0);
   const auto position = analysis.position(features);
   for (int64_t i = position.value_or(-1); i >= 0; --i)
@@ -318,9 +305,21 @@ std::vector<torch::Tensor> run_graph(const torch::jit::Code& code,
   return out;
 }
 
-Sizes tensor_sizes(const LoweredGraph& lowered, int64_t batch,
-                   int64_t input_size) {
-  auto copy = lowered.graph->copy();
+TensorSizes tensor_sizes(const LoweredGraph& lowered, int64_t batch,
+                         int64_t input_size) {
+  std::vector<torch::Tensor> tensors;
+  for (const NamedTensor& t : lowered.tensors) tensors.push_back(t.tensor);
+  const auto device =
+      tensors.empty() ? torch::Device(torch::kCPU) : tensors[0].device();
+  return tensor_sizes(
+      lowered.graph,
+      torch::zeros({batch, 3, input_size, input_size}).to(device), tensors);
+}
+
+TensorSizes tensor_sizes(const std::shared_ptr<Graph>& graph,
+                         const torch::Tensor& first,
+                         const std::vector<torch::Tensor>& rest) {
+  auto copy = graph->copy();
   return_only(*copy, copy->outputs()[0]);
   std::vector<const Value*> measured;
   auto theirs = copy->nodes().begin();
@@ -331,9 +330,9 @@ Sizes tensor_sizes(const LoweredGraph& lowered, int64_t batch,
   };
   {
     torch::jit::WithInsertPoint guard(*copy->nodes().begin());
-    measure(lowered.graph->inputs()[0], copy->inputs()[0]);
+    measure(graph->inputs()[0], copy->inputs()[0]);
   }
-  for (Node* node : lowered.graph->nodes()) {
+  for (Node* node : graph->nodes()) {
     Node* twin = *theirs++;
     torch::jit::WithInsertPoint guard(twin->next());
     for (size_t i = 0; i < node->outputs().size(); ++i)
@@ -344,16 +343,11 @@ Sizes tensor_sizes(const LoweredGraph& lowered, int64_t batch,
   for (Value* size : sizes) copy->registerOutput(size);
 
   torch::NoGradGuard no_grad;
-  torch::jit::Stack stack;
-  const auto device = lowered.tensors.empty()
-                          ? torch::Device(torch::kCPU)
-                          : lowered.tensors[0].tensor.device();
-  stack.emplace_back(
-      torch::zeros({batch, 3, input_size, input_size}).to(device));
-  for (const NamedTensor& t : lowered.tensors) stack.emplace_back(t.tensor);
+  torch::jit::Stack stack{first};
+  for (const torch::Tensor& tensor : rest) stack.emplace_back(tensor);
   const torch::jit::Code code(copy, "sizes");
   torch::jit::InterpreterState(code).run(stack);
-  Sizes out;
+  TensorSizes out;
   for (size_t i = 0; i < measured.size(); ++i)
     out[measured[i]] = stack.at(i).toIntVector();
   return out;
@@ -385,12 +379,12 @@ CutGraph cut(const LoweredGraph& lowered, const HeadNode& head,
   };
   for (const int64_t end : group_steps(steps))
     build(end, analysis.only_live_after(end));
+  const auto features = analysis.size_of(input);
   build(analysis.size() - 1, lowered.graph->outputs()[0]);
   if (has_other_tensors(out.blocks.back(), lowered, head) ||
       out.blocks.size() == 1) {
     out.fused_head = true;
-    out.blocks.insert(out.blocks.end() - 1,
-                      identity_block(analysis.size_of(input)));
+    out.blocks.insert(out.blocks.end() - 1, identity_block(features));
   }
   return out;
 }

@@ -33,9 +33,16 @@ struct CutGraph {
 CutGraph cut(const LoweredGraph& lowered, const HeadNode& head,
              int64_t input_size);
 
+using TensorSizes = std::map<const Value*, std::vector<int64_t>>;
+
 /// Sizes of every top-level tensor for a batch of `batch` images.
-std::map<const Value*, std::vector<int64_t>> tensor_sizes(
-    const LoweredGraph& lowered, int64_t batch, int64_t input_size);
+TensorSizes tensor_sizes(const LoweredGraph& lowered, int64_t batch,
+                         int64_t input_size);
+
+/// The same for a graph of tensors with these inputs.
+TensorSizes tensor_sizes(const std::shared_ptr<Graph>& graph,
+                         const torch::Tensor& first,
+                         const std::vector<torch::Tensor>& rest);
 
 /// Runs a graph of tensors. The graph must not change afterwards.
 std::vector<torch::Tensor> run_graph(const torch::jit::Code& code,

@@ -11,9 +11,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "model/differentiable.h"
-#include "model/norm_activation.h"
-
 namespace engraft {
 namespace {
 
@@ -359,18 +356,6 @@ ModeCounts set_evaluation_mode(Graph& graph) {
     }
   });
   return counts;
-}
-
-std::shared_ptr<Graph> in_training_mode(const std::shared_ptr<Graph>& graph) {
-  std::shared_ptr<Graph> copy = graph->copy();
-  make_differentiable(copy);
-  for_each_node(copy->block(), [&](Node* node) {
-    if (!is_batch_norm(node) && !is_dropout(node)) return;
-    torch::jit::WithInsertPoint guard(node);
-    node->replaceInput(is_batch_norm(node) ? 5 : 2, copy->insertConstant(true));
-  });
-  fuse_norm_activations(copy);
-  return copy;
 }
 
 std::vector<int64_t> output_size(const LoweredGraph& lowered,

@@ -1,8 +1,7 @@
 #pragma once
 
-// The only files that include the TorchScript compiler's own headers are
-// graph.*, head.*, cut.* and the two callers that hold their results; nothing
-// of it reaches the public headers.
+// Only the files of this folder include the TorchScript compiler's own headers;
+// nothing of it reaches the public headers.
 
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/script.h>
@@ -47,10 +46,6 @@ LoweredGraph lower(const torch::jit::Module& module, const std::string& path);
 /// batches, in `graph` and its sub-blocks. What is not constant is left.
 ModeCounts set_evaluation_mode(Graph& graph);
 
-/// The same graph with batch norms on batch statistics and dropouts on, in
-/// operations that can be differentiated.
-std::shared_ptr<Graph> in_training_mode(const std::shared_ptr<Graph>& graph);
-
 /// Puts the bodies of called methods and functions in the place of the calls.
 /// As torch::jit::Inline, which first optimises each of them by itself: the
 /// whole is optimised anyhow, and that takes a tenth of a second.
@@ -92,6 +87,16 @@ void for_each_node(torch::jit::Block* block, const Each& each) {
     Node* node = *it++;
     for (torch::jit::Block* inner : node->blocks()) for_each_node(inner, each);
     each(node);
+  }
+}
+
+/// Calls each(value) for the inputs of `node` and what its blocks use.
+template <typename Each>
+void for_each_input(Node* node, const Each& each) {
+  for (Value* input : node->inputs()) each(input);
+  for (torch::jit::Block* block : node->blocks()) {
+    for (Node* inner : block->nodes()) for_each_input(inner, each);
+    for (Value* output : block->outputs()) each(output);
   }
 }
 

@@ -10,6 +10,11 @@ struct HeadNode {
   Node* node = nullptr;     ///< the layer itself
   Value* weight = nullptr;  ///< graph input, or a constant's output
   Value* bias = nullptr;    ///< likewise; null when there is none
+
+  /// Input of `node` that is what the layer works on.
+  size_t features_operand() const {
+    return info.kind == HeadKind::addmm ? 1 : 0;
+  }
 };
 
 /// Walks back from `logits` over operations that keep classes apart

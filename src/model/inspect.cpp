@@ -1,7 +1,9 @@
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <set>
 
+#include "engraft/model/ensemble.h"
 #include "engraft/model/surgery.h"
 
 namespace engraft {
@@ -47,12 +49,16 @@ Json to_json(const BlockInfo& block) {
 }  // namespace
 
 Inspection inspect_model(const std::string& path, const InputOptions& options) {
-  Classifier classifier = load_classifier(path, options);
+  const Classifier file = load_classifier(path, options);
+  auto models =
+      is_ensemble(file) ? members_of(file) : std::vector<Classifier>{file};
   Inspection out;
-  const auto names = classifier.classes;
-  out.proof_difference = prove(classifier);
+  for (Classifier& model : models)
+    out.proof_difference = std::max(out.proof_difference, prove(model));
+  const Classifier& classifier = models[0];
   const BlockChain chain(classifier);
   out.path = path;
+  out.members = member_names(file);
   out.input = classifier.input;
   out.input_size = classifier.input.crop;
   out.head = chain.head();
@@ -61,9 +67,9 @@ Inspection inspect_model(const std::string& path, const InputOptions& options) {
   out.frozen_graph = classifier.frozen_graph;
   out.baked_batch_norms = classifier.baked_batch_norms;
   out.baked_dropouts = classifier.baked_dropouts;
-  out.classes = names;
+  out.classes = file.classes;
   out.notes = classifier.notes;
-  out.record = classifier.record;
+  out.record = file.record;
   for (int64_t i = 0; i <= chain.num_blocks(); ++i) {
     out.blocks.push_back(chain.block(i));
     out.batch_norms += chain.block(i).batch_norms;
@@ -76,29 +82,31 @@ Inspection inspect_model(const std::string& path, const InputOptions& options) {
 Json to_json(const Inspection& i) {
   Json blocks = Json::array();
   for (const BlockInfo& block : i.blocks) blocks.push_back(to_json(block));
-  return {{"model", i.path},
-          {"form", i.frozen_graph ? "frozen"
-                   : i.traced     ? "traced"
-                                  : "scripted"},
-          {"input", to_json(i.input)},
-          {"input_source", i.input.source},
-          {"head",
-           {{"kind", std::string(name_of(i.head.kind))},
-            {"weight", i.head.weight},
-            {"bias", i.head.bias},
-            {"features", i.head.features},
-            {"classes", i.head.classes}}},
-          {"parameters", i.num_parameters},
-          {"batch_norms", i.batch_norms},
-          {"dropouts", i.dropouts},
-          {"modes_baked_in", i.baked_modes},
-          {"batch_norms_in_train_mode", i.baked_batch_norms},
-          {"dropouts_in_train_mode", i.baked_dropouts},
-          {"proof_max_difference", i.proof_difference},
-          {"blocks", blocks},
-          {"classes", i.classes},
-          {"notes", i.notes},
-          {"record", i.record}};
+  Json out = {{"model", i.path},
+              {"form", i.frozen_graph ? "frozen"
+                       : i.traced     ? "traced"
+                                      : "scripted"},
+              {"input", to_json(i.input)},
+              {"input_source", i.input.source},
+              {"head",
+               {{"kind", std::string(name_of(i.head.kind))},
+                {"weight", i.head.weight},
+                {"bias", i.head.bias},
+                {"features", i.head.features},
+                {"classes", i.head.classes}}},
+              {"parameters", i.num_parameters},
+              {"batch_norms", i.batch_norms},
+              {"dropouts", i.dropouts},
+              {"modes_baked_in", i.baked_modes},
+              {"batch_norms_in_train_mode", i.baked_batch_norms},
+              {"dropouts_in_train_mode", i.baked_dropouts},
+              {"proof_max_difference", i.proof_difference},
+              {"blocks", blocks},
+              {"classes", i.classes},
+              {"notes", i.notes},
+              {"record", i.record}};
+  if (!i.members.empty()) out["members"] = i.members;
+  return out;
 }
 
 }  // namespace engraft

@@ -1,16 +1,21 @@
 #include "engraft/train/fit.h"
 
+#include <ATen/Context.h>
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/utils/clip_grad.h>
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "engraft/threads.h"
 #include "engraft/train/optimizer.h"
+#include "engraft/train/rate_finder.h"
 #include "engraft/train/schedule.h"
+#include "engraft/train/technique.h"
 #include "train/batches.h"
+#include "train/other_weights.h"
 #include "train/solved_head.h"
 
 namespace engraft {
@@ -49,6 +54,26 @@ int64_t count_right(const torch::Tensor& logits, const torch::Tensor& labels) {
   return logits.argmax(1).eq(labels).sum().item<int64_t>();
 }
 
+/// Looking at the model draws random numbers (dropout), and must not change
+/// those that training draws.
+class KeepRandomness {
+ public:
+  explicit KeepRandomness(torch::Device device) {
+    for (const auto& one : {torch::Device(torch::kCPU), device}) {
+      const auto generator = at::globalContext().defaultGenerator(one);
+      kept_.emplace_back(generator, generator.get_state());
+    }
+  }
+  ~KeepRandomness() {
+    for (auto& [generator, state] : kept_) generator.set_state(state);
+  }
+  KeepRandomness(const KeepRandomness&) = delete;
+  KeepRandomness& operator=(const KeepRandomness&) = delete;
+
+ private:
+  std::vector<std::pair<at::Generator, torch::Tensor>> kept_;
+};
+
 class Fit {
  public:
   Fit(LiveChain& live, const BlockChain& chain, const FitSettings& settings,
@@ -60,7 +85,16 @@ class Fit {
         options_(settings.optim),
         callbacks_(callbacks),
         weights_(class_weights(settings.optim.class_weights,
-                               settings.folder.counts(settings.folder.train))) {
+                               settings.folder.counts(settings.folder.train))),
+        techniques_(make_techniques(options_, settings.mix,
+                                    settings.folder.num_classes(),
+                                    settings.curves_beside)),
+        others_(settings.mix, live,
+                {[this](int64_t epoch) { return validate(epoch); },
+                 [this](int64_t epoch) { measure_batch_norms(epoch); },
+                 [this](int64_t epoch, const Validation& seen) {
+                   return keep_if_best(epoch, seen);
+                 }}) {
     if (weights_.defined()) weights_ = weights_.to(chain.device());
   }
 
@@ -72,6 +106,11 @@ class Fit {
       if (going_on() && plan_.epochs > plan_.head_epochs)
         stage(plan_.freeze_until < blocks ? "blocks" : "head",
               plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
+      if (result_.diverged.empty()) {
+        // What is paid for is not lost to a stop.
+        const IgnoreStop ignore(*this);
+        others_.finish(result_);
+      }
     }
     live_.recall();
     if (kept_) result_.activations = kept_->stats();
@@ -204,10 +243,8 @@ class Fit {
         static_cast<double>(views * std::ssize(settings_.folder.train)) /
         seconds_since(start);
     // A stop leaves the best head so far, and that is worth keeping.
-    ignore_stop_ = true;
-    const bool valid = validate(now);
-    ignore_stop_ = false;
-    if (valid) finish_epoch(now, start, 0);
+    const IgnoreStop ignore(*this);
+    finish_epoch(now, start, 0);
     return true;
   }
 
@@ -218,11 +255,55 @@ class Fit {
     // The head's own stage may have gone past its best epoch.
     live_.recall();
     groups_ = live_.groups(plan_, options_);
+    rate_factor_ = 1;
+    if (options_.find_lr) search_rate(name, first);
     optimizer_ = make_optimizer(groups_, options_);
     step_ = 0;
-    steps_ = (last - first + 1) * steps_in_epoch();
+    const int64_t epochs = last - first + 1, steps = epochs * steps_in_epoch();
+    schedule_.emplace(course(), steps);
+    others_.begin_stage(steps, epochs, last == plan_.epochs);
+    for (const auto& technique : techniques_)
+      technique->begin_stage(chain_, cut);
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
       run_epoch(name, epoch);
+  }
+
+  /// Snapshots are taken where a falling rate begins anew.
+  ScheduleOptions course() const {
+    ScheduleOptions out = settings_.schedule;
+    if (settings_.mix.snapshots > 0) {
+      out.schedule = ScheduleKind::restarts;
+      out.cycles = settings_.mix.snapshots;
+    }
+    return out;
+  }
+
+  /// Scales the groups' rates by what a range test finds, and leaves nothing
+  /// else changed.
+  void search_rate(const std::string& stage, int64_t epoch) {
+    const KeepRandomness keep(chain_.device());
+    const auto before = live_.snapshot();
+    optimizer_ = make_optimizer(groups_, options_);
+    train_->start_epoch(epoch);
+    RateCurve curve = find_rate({}, [&](double factor) {
+      auto batch = stopped() ? std::nullopt : train_->next();
+      if (!batch && !stopped()) {
+        train_->start_epoch(epoch);
+        batch = train_->next();
+      }
+      if (!batch) return std::numeric_limits<double>::quiet_NaN();
+      scale_rates(*optimizer_, groups_, factor);
+      optimizer_->zero_grad();
+      const Forward pass = forward(*batch);
+      backward(pass.loss);
+      descend();
+      return pass.loss.item<double>();
+    });
+    LiveChain::restore(before);
+    curve.stage = stage;
+    rate_factor_ = curve.suggestion;
+    for (ParameterGroup& group : groups_) group.lr *= curve.suggestion;
+    result_.rate_curves.push_back(std::move(curve));
   }
 
   int64_t steps_in_epoch() const {
@@ -243,7 +324,7 @@ class Fit {
     // What training held lies in pieces that validation cannot use. Touching
     // it again takes a tenth of a second.
     if (seconds_since(start) > 4) give_back_memory();
-    if (validate(now)) finish_epoch(now, start, waited);
+    finish_epoch(now, start, waited);
   }
 
   double seconds_waited() const {
@@ -251,12 +332,37 @@ class Fit {
   }
 
   void finish_epoch(EpochResult& now, Clock::time_point start, double waited) {
+    const auto seen = validate(now.epoch);
+    if (!seen) return;
+    now.val_loss = seen->loss;
+    now.val_accuracy = seen->accuracy;
+    now.best = keep_if_best(now.epoch, *seen);
+    if (!now.solved) {
+      schedule_->epoch_ended(now.val_loss);
+      others_.epoch_ended(now);
+    }
+    result_.early_stopped = options_.patience > 0 &&
+                            now.epoch - result_.best_epoch >= options_.patience;
     now.seconds = seconds_since(start);
     now.seconds_waiting = seconds_waited() - waited;
-    keep_if_best(now);
     epoch_seconds_ = now.seconds;
     result_.epochs.push_back(now);
+    tell_techniques(now);
     if (callbacks_.epoch) callbacks_.epoch(now);
+  }
+
+  /// A full disk takes the curves, not the training.
+  void tell_techniques(const EpochResult& now) {
+    std::erase_if(techniques_, [&](const std::unique_ptr<Technique>& one) {
+      try {
+        one->epoch_ended(now);
+        return false;
+      } catch (const Error& error) {
+        if (error.fault != Fault::io) throw;
+        result_.notes.push_back(std::string("no more curves: ") + error.what());
+        return true;
+      }
+    });
   }
 
   bool train_epoch(EpochResult& now) {
@@ -272,7 +378,13 @@ class Fit {
       const int64_t of_step = std::min(options_.accumulate, left);
       if (in_step == 0) begin_step(now);
       if (!add_gradient(*batch, of_step, tally, now)) return false;
-      if (in_step + 1 == of_step) end_step();
+      if (in_step + 1 == of_step) {
+        for (const auto& technique : techniques_)
+          technique->before_step(groups_);
+        descend();
+        for (const auto& technique : techniques_) technique->after_step();
+        others_.stepped(schedule_->ends_cycle(step_ - 1));
+      }
       ++batches;
       report("train", now.epoch, tally, train_->num_samples(), start);
     }
@@ -282,32 +394,44 @@ class Fit {
   }
 
   void begin_step(EpochResult& now) {
-    const double factor =
-        schedule_factor(options_.schedule, options_.warmup, step_++, steps_);
+    const double factor = schedule_->factor(step_++);
     scale_rates(*optimizer_, groups_, factor);
-    now.head_lr = plan_.head_lr * factor;
-    now.backbone_lr =
-        live_.cut() < chain_.num_blocks() ? plan_.backbone_lr * factor : 0;
+    now.head_lr = plan_.head_lr * rate_factor_ * factor;
+    now.backbone_lr = live_.cut() < chain_.num_blocks()
+                          ? plan_.backbone_lr * rate_factor_ * factor
+                          : 0;
     optimizer_->zero_grad();
+  }
+
+  struct Forward {
+    torch::Tensor logits, labels, loss;
+  };
+
+  Forward forward(const Batches::Batch& batch) {
+    TrainBatch given{
+        batch.x.to(chain_.device()), batch.labels.to(chain_.device()), {}};
+    for (const auto& technique : techniques_) technique->batch(given);
+    const auto logits = live_.forward(given.x, plan_.freeze_until);
+    const auto loss = torch::nn::functional::cross_entropy(
+        logits, given.targets.defined() ? given.targets : given.labels,
+        torch::nn::functional::CrossEntropyFuncOptions()
+            .weight(weights_)
+            .label_smoothing(options_.label_smoothing.value_or(0.1)));
+    return {logits, given.labels, loss};
   }
 
   bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
                     const EpochResult& now) {
-    const auto labels = batch.labels.to(chain_.device());
-    const auto logits =
-        live_.forward(batch.x.to(chain_.device()), plan_.freeze_until);
-    const auto loss = torch::nn::functional::cross_entropy(
-        logits, labels,
-        torch::nn::functional::CrossEntropyFuncOptions()
-            .weight(weights_)
-            .label_smoothing(options_.label_smoothing.value_or(0.1)));
-    const double value = loss.item<double>();
-    tally.add(value, count_right(logits, labels), labels.size(0));
+    const Forward pass = forward(batch);
+    const double value = pass.loss.item<double>();
+    tally.add(value, count_right(pass.logits, pass.labels),
+              pass.labels.size(0));
     if (!std::isfinite(value) || is_lost(tally.mean_loss(), num_classes())) {
       diverge("the training loss became " + std::to_string(value), now.epoch);
       return false;
     }
-    backward(of_step == 1 ? loss : loss / static_cast<double>(of_step));
+    backward(of_step == 1 ? pass.loss
+                          : pass.loss / static_cast<double>(of_step));
     return true;
   }
 
@@ -324,7 +448,7 @@ class Fit {
     }
   }
 
-  void end_step() {
+  void descend() {
     if (options_.clip_norm > 0)
       torch::nn::utils::clip_grad_norm_(live_.live_parameters(),
                                         options_.clip_norm);
@@ -333,65 +457,84 @@ class Fit {
 
   int64_t num_classes() const { return settings_.folder.num_classes(); }
 
-  bool validate(EpochResult& now) {
-    if (val_->num_samples() == 0) return true;
+  /// Nullopt when the user stopped it or it is no number.
+  std::optional<Validation> validate(int64_t epoch) {
+    Validation out;
+    if (val_->num_samples() == 0) return out;
     torch::NoGradGuard no_grad;
     Tally tally;
     std::vector<torch::Tensor> logits, labels;
     const auto start = Clock::now();
     val_->start_epoch(1);
     while (auto batch = val_->next()) {
-      if (stopped()) return false;
-      const auto out =
+      if (stopped()) return std::nullopt;
+      const auto seen =
           chain_
               .run_frozen(batch->x.to(chain_.device()), plan_.freeze_until,
                           chain_.num_blocks() + 1)
               .cpu()
               .to(torch::kFloat);
-      tally.add(torch::nn::functional::cross_entropy(out, batch->labels)
+      tally.add(torch::nn::functional::cross_entropy(seen, batch->labels)
                     .item<double>(),
-                count_right(out, batch->labels), out.size(0));
-      logits.push_back(out);
+                count_right(seen, batch->labels), seen.size(0));
+      logits.push_back(seen);
       labels.push_back(batch->labels);
-      report("val", now.epoch, tally, val_->num_samples(), start);
+      report("val", epoch, tally, val_->num_samples(), start);
     }
-    now.val_loss = tally.mean_loss();
-    now.val_accuracy = tally.accuracy();
-    epoch_logits_ = torch::cat(logits);
-    epoch_labels_ = torch::cat(labels);
-    epoch_val_seconds_ = seconds_since(start);
-    if (!std::isfinite(now.val_loss)) {
-      diverge("the validation loss became " + std::to_string(now.val_loss),
-              now.epoch);
-      return false;
-    }
-    return true;
+    out.loss = tally.mean_loss();
+    out.accuracy = tally.accuracy();
+    out.logits = torch::cat(logits);
+    out.labels = torch::cat(labels);
+    out.seconds = seconds_since(start);
+    if (std::isfinite(out.loss)) return out;
+    diverge("the validation loss became " + std::to_string(out.loss), epoch);
+    return std::nullopt;
   }
 
-  void keep_if_best(EpochResult& now) {
-    const bool first = result_.best_epoch == 0;
+  /// The running statistics of live batch norms belong to the weights that
+  /// were, not to an average of them: taken anew from pictures of this epoch.
+  void measure_batch_norms(int64_t epoch) {
+    constexpr int64_t kPictures = 2048;
+    const KeepRandomness keep(chain_.device());
+    int64_t seen = 0;
+    train_->start_epoch(epoch);
+    live_.measure_batch_norms(
+        [&]() -> torch::Tensor {
+          if (seen >= kPictures || stopped()) return {};
+          const auto batch = train_->next();
+          if (!batch) return {};
+          seen += batch->x.size(0);
+          return batch->x.to(chain_.device());
+        },
+        plan_.freeze_until);
+  }
+
+  bool keep_if_best(int64_t epoch, const Validation& seen) {
     const bool better =
-        now.val_accuracy > best_accuracy_ ||
-        (now.val_accuracy == best_accuracy_ && now.val_loss < best_loss_);
-    now.best = first || better || val_->num_samples() == 0;
-    if (now.best) {
-      best_accuracy_ = now.val_accuracy;
-      best_loss_ = now.val_loss;
-      result_.best_epoch = now.epoch;
-      result_.val_logits = epoch_logits_;
-      result_.val_labels = epoch_labels_;
-      result_.val_seconds = val_fill_seconds_ + epoch_val_seconds_;
-      live_.remember();
-    } else if (options_.patience > 0 &&
-               now.epoch - result_.best_epoch >= options_.patience) {
-      result_.early_stopped = true;
-    }
+        result_.best_epoch == 0 || val_->num_samples() == 0 ||
+        seen.accuracy > best_.accuracy ||
+        (seen.accuracy == best_.accuracy && seen.loss < best_.loss);
+    if (!better) return false;
+    best_ = seen;
+    result_.best_epoch = epoch;
+    result_.val_logits = seen.logits;
+    result_.val_labels = seen.labels;
+    result_.val_seconds = val_fill_seconds_ + seen.seconds;
+    live_.remember();
+    return true;
   }
 
   void diverge(const std::string& what, int64_t epoch) {
     result_.diverged = what + " in epoch " + std::to_string(epoch) +
                        "; a lower --lr or --backbone-lr keeps it stable";
   }
+
+  /// While it lives, the user's wish to stop is not heard.
+  struct IgnoreStop {
+    explicit IgnoreStop(Fit& fit) : fit(fit) { fit.ignore_stop_ = true; }
+    ~IgnoreStop() { fit.ignore_stop_ = false; }
+    Fit& fit;
+  };
 
   bool stopped() {
     if (ignore_stop_) return false;
@@ -434,13 +577,16 @@ class Fit {
   std::unique_ptr<FrozenPrefix> prefix_;  ///< where nothing is kept
   std::unique_ptr<Batches> train_, val_;
   torch::Tensor weights_;
+  Techniques techniques_;
+  OtherWeights others_;
   bool ignore_stop_ = false;
   std::vector<ParameterGroup> groups_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
-  int64_t step_ = 0, steps_ = 1;
-  double epoch_seconds_ = 0, val_fill_seconds_ = 0, epoch_val_seconds_ = 0;
-  double best_accuracy_ = -1, best_loss_ = 0;
-  torch::Tensor epoch_logits_, epoch_labels_;
+  std::optional<Schedule> schedule_;
+  int64_t step_ = 0;
+  double rate_factor_ = 1;  ///< of the stage's range test
+  double epoch_seconds_ = 0, val_fill_seconds_ = 0;
+  Validation best_;
   FitResult result_;
 };
 

@@ -105,8 +105,8 @@ std::vector<ParameterGroup> LiveChain::groups(
             ? plan.head_lr
             : plan.backbone_lr *
                   std::pow(plan.block_decay, static_cast<double>(head - 1 - i));
-    ParameterGroup weights{{}, lr, options.weight_decay};
-    ParameterGroup others{{}, lr, 0};
+    ParameterGroup weights{{}, lr, options.weight_decay, true};
+    ParameterGroup others{{}, lr, 0, false};
     for (const NamedTensor& t : tensors_in(chain_, i, i + 1, seen)) {
       seen.insert(t.tensor.unsafeGetTensorImpl());
       if (!t.tensor.requires_grad()) continue;
@@ -118,18 +118,55 @@ std::vector<ParameterGroup> LiveChain::groups(
   return out;
 }
 
-void LiveChain::remember() {
+void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
+                                    int64_t begin) {
+  // A batch leaves (1 - m) r + m b of a running statistic r, with b its own and
+  // m the momentum, a constant of the graph: of a huge r the share that stays
+  // tells m, and of r = 0 all that is there is m b.
+  constexpr double kHuge = 1e6;
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> statistics, momenta, sums;
+  for (const NamedTensor& t : live_tensors())
+    if (t.is_buffer && t.tensor.is_floating_point())
+      statistics.push_back(t.tensor);
+  if (statistics.empty()) return;
+  const auto see = [&](const torch::Tensor& x, double start) {
+    for (torch::Tensor& t : statistics) t.fill_(start);
+    chain_.run(x, std::max(begin, cut_), chain_.num_blocks() + 1,
+               BlockMode::training);
+  };
+  int64_t pictures = 0;
+  for (torch::Tensor x = next(); x.defined(); x = next()) {
+    if (begin < cut_) x = chain_.run_frozen(x, begin, cut_);
+    if (momenta.empty()) {
+      see(x, kHuge);
+      for (const torch::Tensor& t : statistics) {
+        momenta.push_back(1 - t.to(torch::kDouble).mean() / kHuge);
+        sums.push_back(torch::zeros_like(t));
+      }
+    }
+    see(x, 0);
+    const auto count = static_cast<double>(x.size(0));
+    for (size_t i = 0; i < sums.size(); ++i) sums[i].add_(statistics[i], count);
+    pictures += x.size(0);
+  }
+  for (size_t i = 0; i < sums.size(); ++i)
+    statistics[i].copy_(sums[i] / (static_cast<double>(pictures) * momenta[i]));
+}
+
+LiveChain::Snapshot LiveChain::snapshot() const {
   // Of all that any stage moves: a later stage may be undone altogether.
-  remembered_.clear();
+  Snapshot out;
   for (const NamedTensor& t :
        tensors_in(chain_, lowest_, chain_.num_blocks() + 1,
                   tensors_before(chain_, lowest_)))
-    remembered_.emplace_back(t.tensor, t.tensor.detach().clone());
+    out.emplace_back(t.tensor, t.tensor.detach().clone());
+  return out;
 }
 
-void LiveChain::recall() {
+void LiveChain::restore(const Snapshot& snapshot) {
   torch::NoGradGuard no_grad;
-  for (auto& [tensor, copy] : remembered_) tensor.copy_(copy);
+  for (const auto& [tensor, copy] : snapshot) torch::Tensor(tensor).copy_(copy);
 }
 
 std::string LiveChain::frozen_checksum() const {

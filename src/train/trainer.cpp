@@ -10,6 +10,7 @@
 #include "engraft/data/preview.h"
 #include "engraft/model/surgery.h"
 #include "engraft/train/fit.h"
+#include "train/snapshots.h"
 #include "train/solved_head.h"
 
 namespace engraft {
@@ -77,17 +78,23 @@ void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
 }
 
 Json epoch_json(const EpochResult& e) {
-  return {{"epoch", e.epoch},           {"stage", e.stage},
-          {"train_loss", e.train_loss}, {"train_accuracy", e.train_accuracy},
-          {"val_loss", e.val_loss},     {"val_accuracy", e.val_accuracy},
-          {"head_lr", e.head_lr},       {"backbone_lr", e.backbone_lr}};
+  Json out{{"epoch", e.epoch},           {"stage", e.stage},
+           {"train_loss", e.train_loss}, {"train_accuracy", e.train_accuracy},
+           {"val_loss", e.val_loss},     {"val_accuracy", e.val_accuracy},
+           {"head_lr", e.head_lr},       {"backbone_lr", e.backbone_lr}};
+  if (e.average_val_accuracy) {
+    out["average_val_accuracy"] = *e.average_val_accuracy;
+    out["average_val_loss"] = *e.average_val_loss;
+    out["average_is_best"] = e.average_is_best;
+  }
+  return out;
 }
 
 /// What changes nothing in the result has no place in its file.
 Json options_for_record(const TrainOptions& options) {
   Json out = to_json(options);
-  for (const char* key : {"out", "preview", "threads", "verbose", "cache",
-                          "cache-limit", "cache-memory"})
+  for (const char* key : {"out", "preview", "curves", "threads", "verbose",
+                          "cache", "cache-limit", "cache-memory"})
     out.erase(key);
   return out;
 }
@@ -166,6 +173,7 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
       evaluate(chain, r.classifier.input, samples, evaluator, {}, progress);
   report.main = std::move(seen.main);
   report.one_crop = std::move(seen.one_crop);
+  report.views = std::move(seen.views);
   report.inference = std::move(seen.inference);
   return report;
 }
@@ -184,6 +192,8 @@ Report validated(const TrainResult& r, const TrainOptions& options,
       fitted.val_logits.to(torch::kDouble).log_softmax(1), fitted.val_labels);
   report.main.seconds = fitted.val_seconds;
   report.one_crop = report.main;
+  report.views = {
+      {"centre", report.main.metrics.top1, report.main.metrics.loss}};
   report.inference = fitted.activations.prefix;
   return report;
 }
@@ -194,7 +204,7 @@ bool test_result(TrainResult& result, const BlockChain& chain,
                  const TrainCallbacks& callbacks) {
   const ImageFolder& folder = result.folder;
   try {
-    if (options.view.crops == 1 && fitted.val_logits.defined())
+    if (options.view.centre_only() && fitted.val_logits.defined())
       result.val = validated(result, options, fitted);
     else if (!folder.val.empty())
       result.val =
@@ -235,6 +245,8 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.early_stopped = fitted.early_stopped;
   result.diverged = fitted.diverged;
   result.head = fitted.head;
+  result.rate_curves = fitted.rate_curves;
+  result.soup = fitted.soup;
   result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),
                       fitted.notes.end());
@@ -243,10 +255,24 @@ void take_over(TrainResult& result, const FitResult& fitted) {
          ". Nothing was written");
 }
 
+Json snapshots_json(const SavedSnapshots& saved) {
+  if (saved.members.empty()) return {};
+  const auto json = [](const SavedSnapshot& s) -> Json {
+    return {{"model", s.path},
+            {"val_accuracy", s.val_accuracy},
+            {"val_loss", s.val_loss}};
+  };
+  Json members = Json::array();
+  for (const SavedSnapshot& member : saved.members)
+    members.push_back(json(member));
+  return {{"members", members}, {"ensemble", json(saved.ensemble)}};
+}
+
 }  // namespace
 
 PlanResult make_plan(const PlanCommandOptions& options,
-                     const TrainCallbacks& callbacks, OptimizerKind optimizer) {
+                     const TrainCallbacks& callbacks, OptimizerKind optimizer,
+                     const ImageFolder* found) {
   options.validate();
   const torch::Device device = resolve_device(options.run.device);
   PlanResult out;
@@ -254,9 +280,10 @@ PlanResult make_plan(const PlanCommandOptions& options,
   out.model = options.model.empty() ? default_model_path() : options.model;
   out.classifier = load_classifier(out.model, options.input);
   clock.end("load");
-  out.folder =
-      scan_image_folder(options.data, options.data_options, options.run.threads,
-                        cache_folder(options.cache));
+  out.folder = found ? *found
+                     : scan_image_folder(options.data, options.data_options,
+                                         options.run.threads,
+                                         cache_folder(options.cache));
   clock.end("scan");
   check_trainable(out.folder);
   BlockChain chain(out.classifier);
@@ -295,15 +322,17 @@ PlanResult make_plan(const PlanCommandOptions& options,
   return out;
 }
 
-TrainResult train(const TrainOptions& options,
-                  const TrainCallbacks& callbacks) {
+TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
+                  const ImageFolder* found) {
   const auto start = Clock::now();
   options.validate();
   check_writable(options.out);
   if (!options.preview.empty()) check_writable(options.preview);
   torch::manual_seed(options.base.run.seed);
-  PlanResult planned =
-      make_plan(options.base, callbacks, options.optim.optimizer);
+  const OptimizerKind asked = options.optim.optimizer;
+  const bool steps = asked == OptimizerKind::automatic && options.by_steps();
+  PlanResult planned = make_plan(options.base, callbacks,
+                                 steps ? OptimizerKind::adam : asked, found);
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(planned.model, unknown);
   check_writable(options.out, unknown ? 0 : bytes);
@@ -326,6 +355,8 @@ TrainResult train(const TrainOptions& options,
                static_cast<uint64_t>(options.base.run.seed));
   BlockChain chain(result.classifier);
   chain.to(resolve_device(options.base.run.device));
+  if (options.regularise.any())
+    result.regularised = chain.regularise(options.regularise);
   clock.end("replace head");
   double temperature = 1;
   FitResult fitted;
@@ -333,11 +364,12 @@ TrainResult train(const TrainOptions& options,
     LiveChain live(chain, result.plan.freeze_until);
     result.frozen_tensors = live.num_frozen();
     result.frozen_checksum = live.frozen_checksum();
-    fitted =
-        fit(live, chain,
-            {result.folder, result.classifier.input, result.plan, options.optim,
-             options.base.run, options.base.cache, result.model},
-            callbacks);
+    fitted = fit(
+        live, chain,
+        {result.folder, result.classifier.input, result.plan, options.optim,
+         options.schedule, options.mix, options.base.run, options.base.cache,
+         result.model, options.curves ? options.out : ""},
+        callbacks);
     TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
                 "a frozen tensor changed during training");
     temperature = fit_temperature(fitted.val_logits, fitted.val_labels);
@@ -348,7 +380,7 @@ TrainResult train(const TrainOptions& options,
     result.classifier.classes = result.folder.classes;
     // Tests may take long, and be stopped: the model is safe before them.
     const bool long_test =
-        options.view.crops > 1 || !result.folder.test.empty();
+        !options.view.centre_only() || !result.folder.test.empty();
     if (long_test || result.interrupted) {
       save_result(result, chain, options, temperature);
       clock.end("save");
@@ -363,6 +395,8 @@ TrainResult train(const TrainOptions& options,
       }
     }
   }
+  if (result.best_epoch > 0)
+    result.snapshots = save_snapshots(result.classifier, options.out, fitted);
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   result.peak_memory = peak_memory();
   return result;
@@ -377,6 +411,8 @@ Json to_json(const TrainResult& r) {
     row["seconds_waiting"] = e.seconds_waiting;
     epochs.push_back(row);
   }
+  Json rates = Json::array();
+  for (const RateCurve& curve : r.rate_curves) rates.push_back(to_json(curve));
   Json phases = Json::object();
   for (const auto& [phase, seconds] : r.phases) phases[phase] = seconds;
   return {{"model", r.model},
@@ -393,6 +429,10 @@ Json to_json(const TrainResult& r) {
           {"val", r.val ? to_json(*r.val) : Json()},
           {"test", r.test ? to_json(*r.test) : Json()},
           {"head", r.head ? to_json(*r.head) : Json()},
+          {"rate_curves", rates},
+          {"regularised", r.regularised ? to_json(*r.regularised) : Json()},
+          {"soup", r.soup},
+          {"snapshots", snapshots_json(r.snapshots)},
           {"activations", to_json(r.activations)},
           {"notes", r.notes},
           {"seconds", r.seconds},

@@ -57,6 +57,23 @@ std::string write_colour_model(const std::string& path) {
   return path;
 }
 
+std::string write_half_right_model(const std::string& path, bool knows_blue,
+                                   int64_t crop) {
+  Classifier model = colour_classifier();
+  const auto weight = knows_blue ? torch::tensor({0, 1, 0, 1, 0, 0, 0, 0, 30})
+                                 : torch::tensor({10, 0, 0, 0, 10, 0, 0, 0, 0});
+  model.module.attr("weight").toTensor().copy_(weight.reshape({3, 3}));
+  model.module.attr("bias").toTensor().copy_(
+      knows_blue ? torch::tensor({0.0, 0.0, -10.0})
+                 : torch::tensor({0.0, 0.0, 1.5}));
+  model.input.crop = crop;
+  model.record = {{"format", 1},
+                  {"classes", {"red", "green", "sky, blue"}},
+                  {"input", to_json(model.input)}};
+  save_classifier(model, path);
+  return path;
+}
+
 void write_colour_data(const std::string& folder, int count) {
   const char* names[] = {"red", "green", "blue"};
   for (int c = 0; c < 3; ++c)

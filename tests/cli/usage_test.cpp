@@ -20,7 +20,7 @@ void expect_usage_error(const std::vector<std::string>& arguments,
 
 TEST(CliHelp, OfEveryCommandBeginsWithASentenceAndEndsWithAnExample) {
   for (const char* command :
-       {"train", "plan", "eval", "predict", "inspect", "cache"}) {
+       {"train", "plan", "eval", "predict", "inspect", "cache", "search"}) {
     const Outcome run = run_engraft({command, "--help"});
     EXPECT_EQ(run.code, 0);
     EXPECT_EQ(run.err, "");
@@ -41,12 +41,21 @@ TEST(CliHelp, OfEveryCommandBeginsWithASentenceAndEndsWithAnExample) {
 TEST(CliHelp, ShowsRangesDefaultsAndTheNegatedSwitch) {
   const std::string help = run_engraft({"train", "--help"}).out;
   for (const char* part :
-       {"--momentum X", "(0 to 0.9999; default 0.9)",
-        "--optimizer auto|sgd|adam|lbfgs", "--no-flip", "--mean R G B",
-        "--crops N", "default 10", "--config FILE", "--seed N",
-        "(at least 0; default 0)", "--json", "\nPlan:\n"})
+       {"--momentum X", "(auto: 0.9, rmsprop 0; 0 to 0.9999)",
+        "--optimizer auto|sgd|nesterov|adagrad|rmsprop|adam|adamw|lbfgs",
+        "--no-flip", "--mean R G B", "--crops N", "default 10", "--config FILE",
+        "--seed N", "(at least 0; default 0)", "--json", "\nPlan:\n"})
     EXPECT_NE(help.find(part), std::string::npos) << part;
   EXPECT_EQ(help.find("--flip "), std::string::npos);
+}
+
+TEST(CliHelp, SaysWhichOptionMayBeRepeated) {
+  for (const char* command : {"eval", "predict"}) {
+    const std::string help = run_engraft({command, "--help"}).out;
+    const auto at = help.find("--with TEXT");
+    ASSERT_NE(at, std::string::npos) << help;
+    EXPECT_LT(help.find("may be given"), help.find("\n  --", at)) << help;
+  }
 }
 
 TEST(CliHelp, OfTheWholeAndTheVersion) {
@@ -69,7 +78,7 @@ TEST(CliUsage, AMistypedWordNamesItsNearestNeighbour) {
   expect_usage_error({"eval", "m.pt", "pets", "--min-acuracy=0.9"},
                      "did you mean '--min-accuracy'?");
   expect_usage_error({"help"}, "unknown command 'help'; see engraft --help");
-  expect_usage_error({"train", "--optimizer", "sdg"}, "sgd, adam");
+  expect_usage_error({"train", "--optimizer", "sdg"}, "sgd, nesterov");
 }
 
 TEST(CliUsage, NumbersAreReadAsPeopleWriteThem) {
@@ -87,7 +96,12 @@ TEST(CliUsage, NumbersAreReadAsPeopleWriteThem) {
 TEST(CliUsage, WhatIsTooMuchOrMissingIsNamed) {
   expect_usage_error({"plan", "a", "b"}, "'b' is one argument too many");
   expect_usage_error({"train", "pets"}, "--out is missing");
-  expect_usage_error({"train", "--lr"}, "--lr takes 1 value");
+  expect_usage_error({"train", "--lr"}, "--lr takes 1 value, once");
+  expect_usage_error({"eval", "a.pt", "pets", "--with"},
+                     "--with takes 1 value each time");
+  // The word behind its value is DATA.
+  expect_usage_error({"eval", "a.pt", "--with", "b.pt", "pets", "more"},
+                     "'more' is one argument too many");
   expect_usage_error({"train", "--lr", "1", "--lr", "2"}, "once");
   expect_usage_error({"train", "--flip", "--no-flip"}, "exclude each other");
   expect_usage_error({"predict", "m.pt", "a.png", "--json", "--format", "csv"},

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <set>
 
+#include "data/view_policy.h"
 #include "engraft/data/crops.h"
 #include "support/tiny_images.h"
 
@@ -166,6 +168,132 @@ TEST(RandomView, ShiftsColoursAlongThePrincipalAxes) {
   EXPECT_NEAR(std::sqrt(square), 3.18, 0.35);
 }
 
+TEST(RandomView, DrawsNoNumberForWhatIsOff) {
+  AugmentSettings settings = plain();
+  settings.crop_aspect = 1;  // any square fits at the first attempt
+  settings.flip = true;
+  settings.brightness = 0.1;
+  const cv::Mat image = blob_picture(300, 300, 1);
+  ImageRandom random(1, 2, 3), fresh(1, 2, 3);
+  random_view(image, settings, InputSpec(), random);
+  // Area, aspect, x and y; mirror; three of a shuffle, four of the colours.
+  for (int i = 0; i < 12; ++i) fresh.uniform();
+  EXPECT_EQ(random.uniform(), fresh.uniform());
+}
+
+TEST(RandomView, MirrorsTopToBottomWhenTold) {
+  AugmentSettings settings = augment_settings(AugmentStrength::none, {});
+  settings.vertical_flip = true;
+  const cv::Mat image = place_picture(256, 256);
+  const cv::Mat upright = evaluation_views(image, InputSpec(), 1)[0];
+  cv::Mat upside_down;
+  cv::flip(upright, upside_down, 0);
+  int count = 0;
+  for (uint64_t key = 0; key < 400; ++key) {
+    const cv::Mat view = view_of(image, settings, key);
+    const bool mirrored = same(view, upside_down);
+    EXPECT_TRUE(mirrored || same(view, upright));
+    count += mirrored;
+  }
+  EXPECT_NEAR(count, 200, 40);  // four standard deviations
+}
+
+TEST(RandomView, TurnsByRightAnglesExactly) {
+  AugmentSettings settings = augment_settings(AugmentStrength::none, {});
+  settings.right_angles = true;
+  std::array<cv::Mat, 4> turns;
+  const cv::Mat image = place_picture(256, 256);
+  turns[0] = evaluation_views(image, InputSpec(), 1)[0];
+  for (int i = 1; i < 4; ++i) {  // transpose and mirror: a quarter
+    cv::transpose(turns[i - 1], turns[i]);
+    cv::flip(turns[i], turns[i], 1);
+  }
+  std::array<int, 4> counts{};
+  for (uint64_t key = 0; key < 400; ++key) {
+    const cv::Mat view = view_of(image, settings, key);
+    int matches = 0;
+    for (size_t i = 0; i < 4; ++i) {
+      const bool match = same(view, turns[i]);
+      matches += match;
+      counts[i] += match;
+    }
+    EXPECT_EQ(matches, 1);
+  }
+  // Four standard deviations: sqrt(400 * 0.25 * 0.75) = 8.7.
+  for (const int count : counts) EXPECT_NEAR(count, 100, 35);
+}
+
+TEST(RandomView, DoesThePolicyOnTheFinishedCrop) {
+  AugmentOptions options;
+  options.policy = AugmentPolicy::rand;
+  options.policy_operations = 3;
+  const auto settings = augment_settings(AugmentStrength::none, options);
+  const cv::Mat image = blob_picture(300, 400, 1);
+  for (uint64_t key = 0; key < 20; ++key) {
+    ImageRandom random(1, 0, key);
+    cv::Mat expected = evaluation_views(image, InputSpec(), 1)[0];
+    apply_policy(draw_policy(settings, random), expected);
+    EXPECT_TRUE(same(view_of(image, settings, key), expected));
+  }
+}
+
+TEST(RandomView, ErasesAsManyViewsAsTold) {
+  AugmentSettings settings = augment_settings(AugmentStrength::none, {});
+  settings.erase = 0.25;
+  const cv::Mat image = flat_picture(224, 224, {9, 8, 7});
+  int count = 0;
+  for (uint64_t key = 0; key < 400; ++key)
+    count += !same(view_of(image, settings, key), image);
+  EXPECT_NEAR(count, 100, 35);  // four standard deviations
+}
+
+TEST(AugmentSettings, APolicyTakesThePlaceOfColoursAndRotation) {
+  AugmentOptions options;
+  options.policy = AugmentPolicy::trivial;
+  options.hue = 0.1;  // no policy turns hues
+  const auto settings = augment_settings(AugmentStrength::strong, options);
+  EXPECT_EQ(settings.brightness, 0);
+  EXPECT_EQ(settings.contrast, 0);
+  EXPECT_EQ(settings.saturation, 0);
+  EXPECT_EQ(settings.pca, 0);
+  EXPECT_EQ(settings.rotation, 0);
+  EXPECT_EQ(settings.hue, 0.1);
+  EXPECT_EQ(settings.crop_area_min, 0.08);
+  EXPECT_TRUE(settings.flip);
+  options.policy = AugmentPolicy::rand;
+  EXPECT_EQ(
+      augment_settings(AugmentStrength::strong, options).policy_operations, 2);
+  EXPECT_EQ(augment_settings(AugmentStrength::strong, options).policy_magnitude,
+            9);
+}
+
+TEST(AugmentSettings, TheirJsonNamesWhatIsOffByNothing) {
+  // It is part of the names under which activations are kept.
+  const std::string before =
+      R"({"strength":"standard","crop_area":[0.25,1.0],"crop_aspect":1.)"
+      R"(3333333333333333,"brightness":0.2,"contrast":0.2,"saturation":0.2,)"
+      R"("hue":0.02,"pca":0.0,"rotation":0.0,"flip":true})";
+  AugmentOptions options;
+  EXPECT_EQ(to_json(augment_settings(AugmentStrength::standard, {})).dump(),
+            before);
+  options.vertical_flip = options.right_angles = true;
+  options.policy = AugmentPolicy::rand;
+  options.policy_magnitude = 5;
+  options.erase = 0.5;
+  const Json on = to_json(augment_settings(AugmentStrength::standard, options));
+  EXPECT_EQ(on["vertical_flip"], true);
+  EXPECT_EQ(on["right_angles"], true);
+  EXPECT_EQ(on["policy"], "rand");
+  EXPECT_EQ(on["policy_operations"], 2);
+  EXPECT_EQ(on["policy_magnitude"], 5);
+  EXPECT_EQ(on["erase"], 0.5);
+  options.policy = AugmentPolicy::trivial;
+  const Json trivial =
+      to_json(augment_settings(AugmentStrength::standard, options));
+  EXPECT_EQ(trivial["policy"], "trivial");
+  EXPECT_FALSE(trivial.contains("policy_magnitude"));
+}
+
 TEST(AugmentSettings, FollowTheStrengthAndThenTheOptions) {
   EXPECT_EQ(augment_settings(AugmentStrength::strong, {}).rotation, 10);
   EXPECT_TRUE(augment_settings(AugmentStrength::light, {}).flip);
@@ -188,7 +316,11 @@ TEST(NeededSide, IsExactForCentreCropsAndCoversTheMiddleArea) {
   EXPECT_EQ(
       needed_side(augment_settings(AugmentStrength::none, {}), InputSpec()), 0);
   // 256 / sqrt((0.25 + 1) / 2) = 323.8
-  EXPECT_EQ(needed_side(plain(), InputSpec()), 324);
+  AugmentSettings settings = plain();
+  EXPECT_EQ(needed_side(settings, InputSpec()), 324);
+  settings.policy = AugmentPolicy::trivial;
+  settings.right_angles = true;
+  EXPECT_EQ(needed_side(settings, InputSpec()), 324);
 }
 
 }  // namespace

@@ -11,6 +11,13 @@ cv::Vec3b changed(const ColourChange& change, cv::Vec3b colour) {
   return pixel.at<cv::Vec3b>(0, 0);
 }
 
+TEST(MeanColour, IsEachChannelsOwn) {
+  cv::Mat two(1, 2, CV_8UC3);
+  two.at<cv::Vec3b>(0, 0) = {10, 0, 255};
+  two.at<cv::Vec3b>(0, 1) = {21, 2, 255};
+  EXPECT_EQ(mean_colour(two), (std::array<double, 3>{15.5, 1, 255}));
+}
+
 TEST(ColourChange, OfNothingKeepsEveryLevel) {
   for (int level = 0; level < 256; ++level) {
     const auto v = static_cast<uint8_t>(level);

@@ -60,6 +60,20 @@ TEST(EvaluationViews, WorkForPicturesOfAnyShape) {
     }
 }
 
+TEST(EvaluationViews, OfSeveralScalesAreThoseOfEachSizeInTurn) {
+  const cv::Mat picture = blob_picture(90, 120, 1);
+  const auto views =
+      evaluation_views(picture, spec_of(30, 20), 5, {1.15, 1, 0.5});
+  ASSERT_EQ(views.size(), 15U);
+  // 30 * 1.15 = 34.5 is rounded; 15 would be smaller than the crop.
+  const int64_t sizes[] = {35, 30, 20};
+  for (size_t s = 0; s < 3; ++s) {
+    const auto own = evaluation_views(picture, spec_of(sizes[s], 20), 5);
+    for (size_t i = 0; i < 5; ++i)
+      EXPECT_EQ(cv::norm(views[5 * s + i], own[i], cv::NORM_INF), 0);
+  }
+}
+
 TEST(EvaluationViews, RefuseAnotherNumberOfCrops) {
   for (const int64_t crops : {0, 2, 9, 11})
     message_of(Fault::usage, [&] {

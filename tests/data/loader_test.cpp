@@ -95,6 +95,21 @@ TEST_F(LoaderTest, GivesTenCropsAPicture) {
       at::equal(batches[2].images[1][7], normalise(views[7], options_.input)));
 }
 
+TEST_F(LoaderTest, GivesTheCropsOfEveryScale) {
+  options_.crops = 5;
+  options_.scales = {1, 1.5};
+  Loader loader(samples_, options_);
+  const auto batches = epoch(loader, 0);
+  EXPECT_EQ(batches[0].images.sizes(),
+            (std::vector<int64_t>{4, 10, 3, 32, 32}));
+  InputSpec larger = options_.input;
+  larger.resize = 60;
+  const auto views =
+      evaluation_views(decode_image(samples_[2].path), larger, 5);
+  EXPECT_TRUE(
+      at::equal(batches[0].images[2][8], normalise(views[3], options_.input)));
+}
+
 TEST_F(LoaderTest, DrawsTheSamePixelsOnOneThreadAndOnEight) {
   Loader one(samples_, training(1)), eight(samples_, training(8));
   for (const int64_t number : {0, 1, 5})

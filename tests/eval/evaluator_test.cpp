@@ -63,9 +63,9 @@ TEST(Evaluate, OnePassGivesTheFiguresOfTwo) {
   const Pictures pictures(7);
   const Classifier model = test::colour_classifier();
   const BlockChain chain(model);
-  const auto [ten, centre, how] =
+  const auto [ten, centre, how, kinds] =
       evaluate(chain, model.input, pictures.samples, with_crops(10));
-  const auto [one, same, also] =
+  const auto [one, same, also, kind] =
       evaluate(chain, model.input, pictures.samples, with_crops(1));
   EXPECT_EQ(ten.crops, 10);
   EXPECT_EQ(centre.crops, 1);
@@ -77,6 +77,11 @@ TEST(Evaluate, OnePassGivesTheFiguresOfTwo) {
   EXPECT_EQ(same.seconds, one.seconds);
   EXPECT_EQ(how.kind, InferenceKind::fused);  // 70 views: worth rewriting
   EXPECT_EQ(also.kind, InferenceKind::plain);
+  ASSERT_EQ(kinds.size(), 2u);
+  EXPECT_EQ(kinds[0].loss, centre.metrics.loss);
+  EXPECT_EQ(kinds[1].loss, ten.metrics.loss);
+  ASSERT_EQ(kind.size(), 1u);
+  EXPECT_EQ(kind[0].loss, one.metrics.loss);
 }
 
 TEST(Evaluate, AveragesTheViewsOfEachPicture) {
@@ -94,9 +99,33 @@ TEST(Evaluate, AveragesTheViewsOfEachPicture) {
               5;
     loss -= std::log(mean) / 3;
   }
-  const auto [five, centre, how] =
-      evaluate(chain, model.input, pictures.samples, with_crops(5));
+  const auto five =
+      evaluate(chain, model.input, pictures.samples, with_crops(5)).main;
   EXPECT_NEAR(five.metrics.loss, loss, 1e-6);  // float32 softmax above
+}
+
+TEST(Evaluate, SeveralScalesJudgeEachAsItWouldBeAlone) {
+  const Pictures pictures(6);
+  const Classifier model = test::colour_classifier();
+  const BlockChain chain(model);
+  const auto with_scales = [&](std::vector<double> scales) {
+    EvaluatorOptions options = with_crops(5);
+    options.view.scales.values = std::move(scales);
+    return evaluate(chain, model.input, pictures.samples, options);
+  };
+  const auto both = with_scales({1.5, 1});
+  const auto larger = with_scales({1.5}), own = with_scales({1});
+  EXPECT_EQ(both.main.crops, 5);
+  EXPECT_EQ(both.main.scales, (std::vector<double>{1.5, 1}));
+  EXPECT_EQ(both.one_crop.scales, (std::vector<double>{1}));
+  EXPECT_EQ(larger.one_crop.scales, (std::vector<double>{1.5}));
+  ASSERT_EQ(both.views.size(), 4u);
+  // 1e-6: convolutions of another batch size may sum in another order.
+  EXPECT_NEAR(both.one_crop.metrics.loss, own.one_crop.metrics.loss, 1e-6);
+  EXPECT_NEAR(both.views[1].loss, larger.main.metrics.loss, 1e-6);
+  EXPECT_NEAR(both.views[2].loss, own.main.metrics.loss, 1e-6);
+  EXPECT_EQ(both.views[3].loss, both.main.metrics.loss);
+  EXPECT_GT(std::abs(larger.main.metrics.loss - own.main.metrics.loss), 1e-4);
 }
 
 TEST(Evaluate, ReportsProgressUpToTheLastPicture) {

@@ -117,5 +117,17 @@ TEST(Metrics, OfNoPicturesSayNothing) {
   EXPECT_EQ(m.top1_ci95, std::make_pair(0.0, 1.0));
 }
 
+TEST(Hits, AreThePicturesThatTop1Counts) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto scores =
+      torch::tensor({-1.0, -2.0, -1.0, -1.0, nan, -1.0, -1.0, nan})
+          .reshape({4, 2});
+  const auto truths = labels({0, 1, 0, 0});
+  // Right; a tie goes to the lower index; NaN is never right; nor against it.
+  const auto right = hits(scores, truths);
+  EXPECT_TRUE(right.equal(torch::tensor({true, false, false, true})));
+  EXPECT_EQ(compute_metrics(scores, truths).top1, 0.5);
+}
+
 }  // namespace
 }  // namespace engraft

@@ -61,6 +61,83 @@ TEST(Predict, GivesTheLikeliestClassesWithTheirProbabilities) {
   }
 }
 
+TEST(Predict, OfSeveralModelsGivesTheMeanInTheOrderOfTheInput) {
+  const TempFolder folder;
+  PredictOptions options;
+  options.batch_size = 2;
+  options.top = 3;
+  for (int i = 0; i < 5; ++i)
+    options.paths.push_back(test::write_picture(
+        folder / std::to_string(i) + ".png", test::blob_picture(40, 50, i)));
+  test::write_text(folder / "broken.png", "no picture");
+  options.paths.insert(options.paths.begin() + 2, folder / "broken.png");
+  const auto one = test::write_half_right_model(folder / "one.pt", false);
+  const auto two = test::write_half_right_model(folder / "two.pt", true, 24);
+  options.model = one;
+  const auto first = all(options, 1);
+  options.model = two;
+  const auto second = all(options, 1);
+  options.model = one;
+  options.with = {two};
+  const auto both = all(options, 1);
+  const auto probability = [](const Prediction& prediction, int64_t index) {
+    for (const auto& score : prediction.top)
+      if (score.index == index) return score.probability;
+    return -1.0;
+  };
+  ASSERT_EQ(both.size(), 6u);
+  for (size_t i = 0; i < both.size(); ++i) {
+    EXPECT_EQ(both[i].path, options.paths[i]);
+    EXPECT_EQ(both[i].top.size(), i == 2 ? 0u : 3u);
+    for (const auto& score : both[i].top)
+      EXPECT_NEAR(score.probability,
+                  (probability(first[i], score.index) +
+                   probability(second[i], score.index)) /
+                      2,
+                  1e-9);
+  }
+}
+
+TEST(Predict, RefusesModelsOfOtherClasses) {
+  const TempFolder folder;
+  PredictOptions options;
+  options.model = test::write_half_right_model(folder / "one.pt", false);
+  options.with = {test::write_colour_model(folder / "two.pt")};
+  options.paths = {test::write_picture(folder / "p.png",
+                                       test::flat_picture(40, 40, {0, 51, 0}))};
+  EXPECT_EQ(all(options, 0).size(), 1u);
+  test::write_text(folder / "two.json",
+                   R"({"classes": ["red", "blue", "green"]})");
+  const auto message =
+      test::message_of(Fault::model, [&] { predict(options, [](auto&) {}); });
+  EXPECT_NE(message.find("class 1 is 'green' in " + options.model),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("'blue' in " + options.with[0]), std::string::npos)
+      << message;
+}
+
+TEST(Predict, AveragesOverTheScales) {
+  const TempFolder folder;
+  PredictOptions options;
+  options.model = test::write_colour_model(folder / "m.pt");
+  options.paths = {
+      test::write_picture(folder / "p.png", test::blob_picture(50, 70, 1))};
+  options.top = 3;
+  const auto probabilities = [&](std::vector<double> scales) {
+    options.view.scales.values = std::move(scales);
+    std::vector<double> out(3);
+    const Prediction only = all(options, 0).at(0);
+    for (const auto& score : only.top) out[score.index] = score.probability;
+    return out;
+  };
+  const auto own = probabilities({1}), larger = probabilities({1.5}),
+             both = probabilities({1, 1.5});
+  for (size_t c = 0; c < 3; ++c)
+    EXPECT_NEAR(both[c], (own[c] + larger[c]) / 2, 1e-6);  // float32 logits
+  EXPECT_GT(std::abs(own[0] - larger[0]), 1e-4);
+}
+
 TEST(Predict, WalksFoldersAndRefusesEmptyOnes) {
   const TempFolder folder;
   test::write_colour_data(folder / "data", 2);

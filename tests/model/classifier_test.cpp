@@ -11,6 +11,7 @@
 #include "engraft/model/chain.h"
 #include "engraft/model/surgery.h"
 #include "support/expect_fault.h"
+#include "support/python.h"
 #include "support/tiny_images.h"
 #include "support/tiny_models.h"
 
@@ -210,15 +211,8 @@ TEST(SaveClassifier, AFullDiskDoesNotCostTheTraining) {
                   .equal(BlockChain(model).logits(images())));
 }
 
-/// Runs the project's Python, when it has torch.
-int python(const std::string& code) {
-  return std::system(
-      (std::string(ENGRAFT_PYTHON) + " -W ignore -c \"" + code + "\"").c_str());
-}
-
 TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
-  if (python("import torch") != 0)
-    GTEST_SKIP() << "no Python with torch at " << ENGRAFT_PYTHON;
+  if (test::python("import torch") != 0) GTEST_SKIP() << test::no_python();
   const test::TempFolder folder;
   for (const bool traced : {false, true}) {
     Classifier model = make_classifier(
@@ -233,7 +227,8 @@ TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
     sample.register_buffer("logits", logits);
     const std::string other = folder / "sample.pt";
     sample.save(other);
-    EXPECT_EQ(python("import torch, json; extra = {'engraft.json': ''};"
+    EXPECT_EQ(
+        test::python("import torch, json; extra = {'engraft.json': ''};"
                      "m = torch.jit.load('" +
                      path +
                      "', _extra_files=extra);"
@@ -244,7 +239,7 @@ TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
                      "assert d < 1e-4, d;"
                      "assert json.loads(extra['engraft.json'])['classes'] == "
                      "['a', 'b', 'c']"),
-              0);
+        0);
   }
 }
 

@@ -12,53 +12,12 @@
 #include "support/expect_fault.h"
 #include "support/tiny_images.h"
 #include "support/tiny_models.h"
+#include "support/tiny_training.h"
 
 namespace engraft {
 namespace {
 
-/// A model file and three classes of one colour each.
-class Train : public testing::Test {
- protected:
-  Train() {
-    tiny::traced(false).save(folder_ / "model.pt");
-    const std::array<cv::Scalar, 3> colours = {cv::Scalar(220, 30, 30),
-                                               cv::Scalar(30, 220, 30),
-                                               cv::Scalar(30, 30, 220)};
-    for (size_t c = 0; c < colours.size(); ++c)
-      for (int i = 0; i < 12; ++i)
-        test::write_picture(
-            folder_ / ("data/" + std::string(1, static_cast<char>('a' + c)) +
-                       "/" + std::to_string(i) + ".png"),
-            test::flat_picture(20 + i, 24, colours[c]));
-  }
-
-  TrainOptions options(const std::string& freeze_until = "auto") {
-    TrainOptions out;
-    out.base.model = folder_ / "model.pt";
-    out.base.data = folder_ / "data";
-    out.base.input.input_size = 16;
-    out.base.plan.freeze_until = freeze_until;
-    out.base.plan.epochs = 4;
-    out.base.plan.batch_size = 8;
-    out.base.run.threads = 1;
-    out.base.cache.cache = "none";
-    out.view.crops = 1;
-    out.out = folder_ / "out.pt";
-    return out;
-  }
-
-  static std::map<std::string, torch::Tensor> weights(const std::string& path) {
-    std::map<std::string, torch::Tensor> out;
-    const auto module = torch::jit::load(path);
-    for (const auto& p : module.named_parameters())
-      out[p.name] = p.value.detach().clone();
-    for (const auto& b : module.named_buffers())
-      out[b.name] = b.value.detach().clone();
-    return out;
-  }
-
-  test::TempFolder folder_;
-};
+class Train : public test::TinyTraining {};
 
 TEST_F(Train, FrozenBlocksKeepEveryBitAndLiveOnesMove) {
   auto o = options("1");
@@ -198,12 +157,25 @@ TEST_F(Train, TheBestEpochIsWhatIsSaved) {
   EXPECT_EQ(result.val->one_crop.metrics.top1, best);
 }
 
+TEST_F(Train, ScalesThatValidationDidNotSeeAreTested) {
+  auto o = options("all");
+  const auto own = train(o).val->views;
+  ASSERT_EQ(own.size(), 1u);
+  o.view.scales.values = {1, 1.5};
+  const auto report = train(o).val;
+  EXPECT_EQ(report->main.scales, o.view.scales.values);
+  ASSERT_EQ(report->views.size(), 3u);
+  EXPECT_EQ(report->views[0].view, own[0].view);
+  EXPECT_NEAR(report->views[0].loss, own[0].loss, 1e-5);
+  EXPECT_EQ(load_classifier(o.out).record["val"]["views"].size(), 3u);
+}
+
 TEST_F(Train, DivergenceIsNamedAndWritesNothing) {
   auto o = options("none");
   o.base.plan.lr = 10;
   o.base.plan.backbone_lr = 10;
   o.optim.optimizer = OptimizerKind::sgd;
-  o.optim.warmup = 0;
+  o.schedule.warmup = 0;
   o.optim.clip_norm = 0;
   EXPECT_FAULT(train(o), Fault::model, "--lr");
   EXPECT_FALSE(std::filesystem::exists(o.out));

@@ -18,6 +18,12 @@ namespace engraft {
 std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
                                       const InputSpec& spec, int64_t crops);
 
+/// The same for each of the scales, one after the other: the shorter side is
+/// resized to spec.resize times the scale, rounded, and to spec.crop at least.
+std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
+                                      const InputSpec& spec, int64_t crops,
+                                      const std::vector<double>& scales);
+
 /// One uint8 RGB view -> float32 [3, H, W], normalised as `spec` says, written
 /// to `out` (contiguous; H = W = spec.crop).
 void normalise_into(const cv::Mat& view, const InputSpec& spec, float* out);

@@ -22,7 +22,8 @@ struct LoaderOptions {
   /// the one begun on.
   int64_t views = 1;
   bool shuffle = true;  ///< random views too in the order of the samples: no
-  int64_t crops = 1;    ///< evaluation views a picture: 1, 5 or 10
+  int64_t crops = 1;    ///< evaluation views of a scale: 1, 5 or 10
+  std::vector<double> scales{1};  ///< of evaluation views
   int64_t batch_size = 32;
   int64_t threads = 0;  ///< 0: one a core
   /// Batches held ahead of the consumer at most; fewer when they would take

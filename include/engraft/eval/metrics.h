@@ -38,6 +38,11 @@ Metrics compute_metrics(const torch::Tensor& log_probabilities,
                         const torch::Tensor& labels,
                         const std::vector<int64_t>& classes_of_interest = {});
 
+/// Which pictures are right, as top1 counts them: bool [N]. Arguments as of
+/// compute_metrics.
+torch::Tensor hits(const torch::Tensor& log_probabilities,
+                   const torch::Tensor& labels);
+
 /// compute_metrics for predictions that arrive in parts: holds counts and
 /// sums, not pictures, so its memory does not grow with their number.
 class MetricsAccumulator {

@@ -13,6 +13,7 @@ ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
 struct ViewOptions {
   int64_t crops = 10;
   CropAverage average = CropAverage::softmax;
+  NumberList scales{{1}};
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -21,13 +22,26 @@ struct ViewOptions {
           "centre) or 10 (their mirror images too)",
           Range{1, 10});
     visit("average", self.average, "what is averaged over the crops", Any{});
+    visit("scales", self.scales,
+          "factors on the picture's size before the crops; those of all scales "
+          "are averaged",
+          Range{0.5, 3});
   }
   void validate() const;
+  /// Of a picture.
+  int64_t views() const { return crops * std::ssize(scales.values); }
+  /// Nothing but the model's own view, which validation looks at.
+  bool centre_only() const;
 };
+
+/// Help of --with.
+inline constexpr const char* kWithHelp =
+    "another model of the same classes: the probabilities of all are averaged";
 
 /// `engraft eval`.
 struct EvalOptions {
   std::string model, data;
+  std::vector<std::string> with;
   ViewOptions view;
   std::string split = "auto";
   std::optional<double> min_accuracy;
@@ -38,6 +52,7 @@ struct EvalOptions {
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
+    visit("with", self.with, kWithHelp, Any{});
     ViewOptions::fields(self.view, visit);
     visit("split", self.split,
           "pictures to test on: val, test, train, all, or auto (test or else "
@@ -58,7 +73,7 @@ struct EvalOptions {
 /// `engraft predict`.
 struct PredictOptions {
   std::string model;
-  std::vector<std::string> paths;
+  std::vector<std::string> paths, with;
   ViewOptions view{1, CropAverage::softmax};
   int64_t top = 1;
   ListFormat format = ListFormat::text;
@@ -68,6 +83,7 @@ struct PredictOptions {
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
+    visit("with", self.with, kWithHelp, Any{});
     ViewOptions::fields(self.view, visit);
     visit("top", self.top, "classes to print for a picture, likeliest first",
           Range{1, 100000});

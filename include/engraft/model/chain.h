@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engraft/model/classifier.h"
+#include "engraft/model/regularise.h"
 
 namespace torch::jit {
 struct Graph;
@@ -48,7 +49,8 @@ struct HeadInfo {
 
 enum class BlockMode {
   inference,  ///< BatchNorm on running statistics, dropout off
-  training    ///< BatchNorm on the batch's, dropout on
+  training,   ///< BatchNorm on the batch's, dropout on
+  sampling    ///< BatchNorm on running statistics, dropout on
 };
 
 /// What a batch norm sees in one forward pass, in each channel.
@@ -71,7 +73,8 @@ struct BatchNormMoments {
 /// time.
 class BlockChain {
  public:
-  /// Throws Error(Fault::model): no final layer, several image inputs, ...
+  /// Throws Error(Fault::model): no final layer, several image inputs, an
+  /// ensemble (see members_of), ...
   explicit BlockChain(const Classifier& classifier);
   ~BlockChain();
   BlockChain(BlockChain&&) noexcept;
@@ -103,6 +106,21 @@ class BlockChain {
 
   /// The whole model in inference mode without autograd: logits [N, classes].
   torch::Tensor logits(const torch::Tensor& images) const;
+
+  /// Changes what BlockMode::training and BlockMode::sampling run from now on;
+  /// no options give the model's own training back. sampling has what is
+  /// random but stochastic depth. Reports of all blocks, also frozen ones.
+  /// Throws Error(Fault::usage): a bad option, or one for what the model does
+  /// not have.
+  RegulariserReport regularise(const RegulariserOptions& options);
+
+  /// Logits of the whole model in BlockMode::sampling, again and again (Gal &
+  /// Ghahramani 2016), without autograd: float32 [samples, N, classes].
+  /// images   float32 [N, 3, H, W]
+  /// samples  1 or more
+  /// Throws Error(Fault::usage) when nothing in the model is random.
+  torch::Tensor sample_logits(const torch::Tensor& images,
+                              int64_t samples) const;
 
   /// Block index for "all" (num_blocks()), "none" (0), a number or a block's
   /// name. Throws Error(Fault::usage) listing what is there.

@@ -42,6 +42,9 @@ struct Inspection {
   int64_t num_parameters = 0;
   std::vector<BlockInfo> blocks;  ///< the head last
   std::vector<std::string> classes, notes;
+  /// Of an ensemble, what was combined. What is said of blocks, layers and
+  /// parameters is then of the first; all have the same.
+  std::vector<std::string> members;
   Json record;
   /// Largest absolute difference between the logits of the module as it was
   /// loaded and of the chain after its head was replaced and put back.

@@ -8,9 +8,16 @@
 #include "engraft/train/activations.h"
 #include "engraft/train/head_solver.h"
 #include "engraft/train/live_chain.h"
+#include "engraft/train/rate_finder.h"
 #include "engraft/train/trainer.h"
 
 namespace engraft {
+
+/// Weights at the end of a cycle of the rate.
+struct FitSnapshot {
+  LiveChain::Snapshot state;
+  double val_accuracy = 0, val_loss = 0;
+};
 
 /// What fit() leaves behind; the chain holds the best epoch's weights.
 struct FitResult {
@@ -18,7 +25,12 @@ struct FitResult {
   int64_t best_epoch = 0;  ///< 0 when none was finished
   bool interrupted = false, early_stopped = false;
   std::string diverged;
-  std::optional<HeadSolution> head;  ///< of a solved head
+  std::optional<HeadSolution> head;    ///< of a solved head
+  std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
+  std::vector<int64_t> soup;           ///< epochs in it, the best first
+  std::vector<FitSnapshot> snapshots;
+  /// Of the mean of the snapshots' probabilities.
+  double ensemble_val_accuracy = 0, ensemble_val_loss = 0;
   ActivationStats activations;
   std::vector<std::string> notes;
   /// Centre-crop logits float32 [N, classes] and labels int64 [N] of the
@@ -33,9 +45,12 @@ struct FitSettings {
   const InputSpec& input;
   const TransferPlan& plan;
   const OptimOptions& optim;
+  const ScheduleOptions& schedule;
+  const MixOptions& mix;
   const RunOptions& run;
   const CacheOptions& cache;
-  std::string model;  ///< for people who look into the cache
+  std::string model;          ///< for people who look into the cache
+  std::string curves_beside;  ///< as make_techniques takes it
 };
 
 /// Trains: what the frozen blocks give is computed once (Activations), unless

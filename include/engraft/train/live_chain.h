@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engraft/model/chain.h"
@@ -42,10 +44,22 @@ class LiveChain {
 
   std::vector<torch::Tensor> live_parameters() const;
 
-  /// Copies of everything that training moves, running statistics included.
-  void remember();
+  /// Takes the running statistics of live batch norms anew: means over batches
+  /// of what training sees. `next` gives what block begin - 1 gives for a
+  /// batch, or an undefined tensor at the end. Without a batch they stay.
+  void measure_batch_norms(const std::function<torch::Tensor()>& next,
+                           int64_t begin);
+
+  /// Tensors and copies of their values.
+  using Snapshot = std::vector<std::pair<torch::Tensor, torch::Tensor>>;
+  /// Of everything that any stage moves, running statistics included.
+  Snapshot snapshot() const;
+  static void restore(const Snapshot& snapshot);
+
+  /// A snapshot for later.
+  void remember() { remembered_ = snapshot(); }
   /// Back to what was remembered last; nothing when nothing was.
-  void recall();
+  void recall() { restore(remembered_); }
 
   /// Hash over names and bits of the tensors that no stage moves, that is with
   /// the cut of construction; and their number.
@@ -60,7 +74,7 @@ class LiveChain {
   BlockChain& chain_;
   int64_t cut_, lowest_;
   std::vector<std::pair<torch::Tensor, bool>> flags_;
-  std::vector<std::pair<torch::Tensor, torch::Tensor>> remembered_;
+  Snapshot remembered_;
 };
 
 }  // namespace engraft

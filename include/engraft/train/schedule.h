@@ -1,13 +1,55 @@
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
 #include "engraft/train/options.h"
 
 namespace engraft {
 
-/// Factor on the peak rate after `step` of `steps` optimizer steps. The first
-/// `warmup` share rises linearly from 1/(warm-up steps) to 1, then the
-/// schedule's row falls from 1 over the rest.
-double schedule_factor(ScheduleKind kind, double warmup, int64_t step,
-                       int64_t steps);
+/// One course of the rate: a row of the table that the options' checks and the
+/// schedule share. t is the share of the steps after the warm-up.
+struct ScheduleFamily {
+  ScheduleKind kind;
+  std::string_view course;
+  std::vector<std::string_view> parameters;  ///< flags besides --warmup
+};
+
+const std::vector<ScheduleFamily>& schedule_families();
+
+/// Factor on the peak rates over the steps of a stage. It rises over the first
+/// `warmup` share, linearly from 1 / (warm-up steps) to 1, for one-cycle by a
+/// cosine from 1/25 (Smith & Topin 2018), and then takes its course:
+///   constant     1
+///   linear       1 - (1 - floor) t
+///   cosine       floor + (1 - floor) (1 + cos(pi t)) / 2
+///   step         drop-factor ^ (drops passed), evenly spaced
+///   exponential  floor ^ t
+///   inverse      1 / (1 + k t)
+///   restarts     cosine, begun anew `cycles` times (SGDR, Loshchilov & Hutter
+///                2017)
+///   one-cycle    cosine
+///   plateau      1, times drop-factor after plateau-patience epochs without a
+///                lower validation loss
+class Schedule {
+ public:
+  /// steps  of the stage, at least 1
+  Schedule(const ScheduleOptions& options, int64_t steps);
+
+  double factor(int64_t step) const;
+  /// Tells plateau how an epoch went.
+  void epoch_ended(double val_loss);
+  /// Whether `step` is the last one of a cycle of restarts.
+  bool ends_cycle(int64_t step) const;
+
+ private:
+  double warmup_share() const;
+
+  ScheduleOptions options_;
+  int64_t steps_, rising_;
+  double reduced_ = 1, best_loss_;
+  int64_t waited_ = 0;
+};
 
 }  // namespace engraft

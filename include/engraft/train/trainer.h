@@ -15,6 +15,7 @@
 #include "engraft/train/activations.h"
 #include "engraft/train/head_solver.h"
 #include "engraft/train/options.h"
+#include "engraft/train/rate_finder.h"
 
 namespace engraft {
 
@@ -30,6 +31,21 @@ struct EpochResult {
   double images_per_second = 0, seconds = 0;
   double seconds_waiting = 0;  ///< of these, for pictures
   bool best = false;           ///< the best so far
+  /// Of the average of the weights, where there is one.
+  std::optional<double> average_val_accuracy, average_val_loss;
+  bool average_is_best = false;  ///< the average is what `best` is about
+};
+
+/// One file of a snapshot ensemble. Centre crop.
+struct SavedSnapshot {
+  std::string path;
+  double val_accuracy = 0, val_loss = 0;
+};
+
+/// What --snapshots wrote; empty without. ensemble.path is "" for one member.
+struct SavedSnapshots {
+  std::vector<SavedSnapshot> members;
+  SavedSnapshot ensemble;
 };
 
 /// Within an epoch.
@@ -74,9 +90,13 @@ struct TrainResult {
   /// Of the best model; classes, crops and one_crop as `eval`. None when the
   /// run was interrupted.
   std::optional<Report> val;
-  std::optional<Report> test;        ///< likewise, when DATA has a test part
-  std::optional<HeadSolution> head;  ///< of a head solved by L-BFGS
-  ActivationStats activations;       ///< of the frozen blocks
+  std::optional<Report> test;          ///< likewise, when DATA has a test part
+  std::optional<HeadSolution> head;    ///< of a head solved by L-BFGS
+  std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
+  std::vector<int64_t> soup;           ///< epochs in it, the best first
+  std::optional<RegulariserReport> regularised;
+  SavedSnapshots snapshots;
+  ActivationStats activations;  ///< of the frozen blocks
   double seconds = 0;
   Phases phases;            ///< of `seconds`
   int64_t peak_memory = 0;  ///< bytes resident at most, of the process
@@ -93,16 +113,20 @@ struct PlanResult {
   Phases phases;
 };
 /// optimizer  of the training that is planned
+/// found      the pictures of options.data, for those who have looked already
 PlanResult make_plan(const PlanCommandOptions& options,
                      const TrainCallbacks& callbacks = {},
-                     OptimizerKind optimizer = OptimizerKind::automatic);
+                     OptimizerKind optimizer = OptimizerKind::automatic,
+                     const ImageFolder* found = nullptr);
 
 /// `engraft train`, whole, up to and including the saved file. It is saved as
 /// soon as training ends, and again with the figures once it is tested.
 /// Throws Error as its parts do; a run that diverges before any good epoch
 /// throws Error(Fault::model).
+/// found  as for make_plan; without val pictures the last epoch is kept
 TrainResult train(const TrainOptions& options,
-                  const TrainCallbacks& callbacks = {});
+                  const TrainCallbacks& callbacks = {},
+                  const ImageFolder* found = nullptr);
 
 /// model, plan, epochs, best_epoch, val, seconds, ... (README, JSON keys).
 Json to_json(const TrainResult& result);

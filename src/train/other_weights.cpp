@@ -1,0 +1,97 @@
+#include "train/other_weights.h"
+
+#include <torch/nn/functional/loss.h>
+
+#include <algorithm>
+
+namespace engraft {
+namespace {
+
+/// Epochs that a soup may be made of.
+constexpr size_t kCandidates = 5;
+
+}  // namespace
+
+OtherWeights::OtherWeights(const MixOptions& options, LiveChain& live,
+                           Loop loop)
+    : options_(options), live_(live), loop_(std::move(loop)) {}
+
+void OtherWeights::begin_stage(int64_t steps, int64_t epochs, bool last) {
+  averager_ = make_averager(options_, live_.live_parameters(), steps, epochs);
+  snapping_ = last && options_.snapshots > 0;
+}
+
+void OtherWeights::stepped(bool ends_cycle) {
+  if (averager_) averager_->stepped();
+  if (snapping_ && ends_cycle) snapshots_.push_back({live_.snapshot()});
+}
+
+void OtherWeights::epoch_ended(EpochResult& now) {
+  if (options_.average == WeightAverage::soup) {
+    best_.push_back(
+        {live_.snapshot(), now.val_accuracy, now.val_loss, now.epoch});
+    std::ranges::stable_sort(best_, is_better);
+    if (best_.size() > kCandidates) best_.pop_back();
+  }
+  if (!averager_) return;
+  averager_->epoch_ended();
+  if (!averager_->ready()) return;
+  const auto before = live_.snapshot();
+  averager_->apply();
+  loop_.measure_batch_norms(now.epoch);
+  if (const auto seen = loop_.validate(now.epoch)) {
+    now.average_val_accuracy = seen->accuracy;
+    now.average_val_loss = seen->loss;
+    now.average_is_best = loop_.keep_if_best(now.epoch, *seen);
+    now.best = now.best || now.average_is_best;
+  }
+  LiveChain::restore(before);
+}
+
+void OtherWeights::finish(FitResult& result) {
+  if (result.epochs.empty()) return;
+  if (best_.size() > 1) make_soup(result);
+  validate_snapshots(result);
+}
+
+void OtherWeights::make_soup(FitResult& result) {
+  EpochResult& last = result.epochs.back();
+  Validation seen;
+  const auto judge = [&](const LiveChain::Snapshot& mean) {
+    LiveChain::restore(mean);
+    loop_.measure_batch_norms(last.epoch);
+    seen = loop_.validate(last.epoch).value_or(Validation());
+    return Checkpoint{{}, seen.accuracy, seen.loss};
+  };
+  const auto members = greedy_soup(std::move(best_), judge);
+  if (members.size() < 2) return;
+  judge(mean_of(members));
+  last.average_val_accuracy = seen.accuracy;
+  last.average_val_loss = seen.loss;
+  last.average_is_best = loop_.keep_if_best(last.epoch, seen);
+  for (const Checkpoint& member : members) result.soup.push_back(member.epoch);
+}
+
+void OtherWeights::validate_snapshots(FitResult& result) {
+  torch::Tensor sum, labels;
+  for (FitSnapshot& snapshot : snapshots_) {
+    LiveChain::restore(snapshot.state);
+    const auto seen = loop_.validate(result.epochs.back().epoch);
+    if (!seen || !seen->logits.defined()) break;
+    snapshot.val_accuracy = seen->accuracy;
+    snapshot.val_loss = seen->loss;
+    const auto probabilities = seen->logits.to(torch::kDouble).softmax(1);
+    sum = sum.defined() ? sum + probabilities : probabilities;
+    labels = seen->labels;
+  }
+  if (sum.defined()) {
+    const auto mean = sum / static_cast<double>(snapshots_.size());
+    result.ensemble_val_accuracy =
+        mean.argmax(1).eq(labels).to(torch::kDouble).mean().item<double>();
+    result.ensemble_val_loss =
+        torch::nll_loss(mean.log(), labels).item<double>();
+  }
+  result.snapshots = std::move(snapshots_);
+}
+
+}  // namespace engraft

@@ -1,0 +1,304 @@
+#include "engraft/train/search.h"
+
+#include <c10/util/Exception.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <limits>
+
+#include "data/bytes.h"
+#include "data/content_hash.h"
+#include "train/search_journal.h"
+#include "train/search_reduce.h"
+
+namespace engraft {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// From so much time on, the default space also trains whole models.
+constexpr double kTimeForWholeModels = 30 * 60;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Where the trials' models go, which nobody needs.
+class Scratch {
+ public:
+  Scratch() {
+    std::string name =
+        (fs::temp_directory_path() / "engraft-search-XXXXXX").string();
+    if (!mkdtemp(name.data()))
+      fail(Fault::io, name, ": no folder can be made for the trials");
+    path_ = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::string model() const { return (path_ / "trial.pt").string(); }
+
+ private:
+  fs::path path_;
+};
+
+/// Whose fault it is not: the trial's own options are.
+bool is_of_the_trial(Fault fault) {
+  return fault == Fault::model || fault == Fault::usage;
+}
+
+/// The options that all trials share, with what the plan measured, so that no
+/// trial measures it again.
+TrainOptions shared_options(const SearchOptions& options,
+                            const SearchParts& parts,
+                            const TransferPlan& plan) {
+  TrainOptions out = options.train;
+  out.base.data_options.val_fraction = parts.val_fraction;
+  out.base.plan.size = plan.size;
+  out.base.plan.similarity = plan.similarity.verdict;
+  return out;
+}
+
+class Search {
+ public:
+  Search(const SearchOptions& options, const SearchCallbacks& callbacks)
+      : settings_(options.search),
+        callbacks_(callbacks),
+        limit_(parse_duration(options.search.time)),
+        parts_(split_for_search(options.train, options.search.test_fraction)) {
+    // As for a head trained by steps: a solved one has no epochs to tell.
+    const PlanResult planned = make_plan(options.train.base, plan_callbacks(),
+                                         OptimizerKind::adam, &parts_.trials);
+    fixed_ = shared_options(options, parts_, planned.plan);
+    space_ = make_space(settings_.space, settings_.tries);
+    const bool own_space = !space_.empty();
+    meaning_.emplace(fixed_, planned, space_);
+    if (!own_space) space_ = default_space(fixed_, space_inputs(planned));
+    if (space_.empty())
+      fail(Fault::usage, "there is nothing left to search: the flags fix all ",
+           "of the default space; give --try NAME=VALUES");
+    check_blocks();
+    candidates_ = candidates(own_space);
+    journal_.emplace(fixed_.out + ".search.jsonl", identity(planned));
+  }
+
+  SearchResult run() {
+    if (callbacks_.started)
+      callbacks_.started({parts_, space_, candidates_, journal_->path(),
+                          std::ssize(journal_->results()), journal_->mended()});
+    try_candidates();
+    result_.data = fixed_.base.data;
+    result_.out = fixed_.out;
+    result_.journal = journal_->path();
+    result_.method = settings_.method;
+    result_.space = space_;
+    result_.candidates = std::ssize(candidates_);
+    result_.trials = journal_->results();
+    std::ranges::sort(result_.trials, is_better);
+    choose_winner();
+    result_.seconds = seconds_since(start_);
+    return std::move(result_);
+  }
+
+ private:
+  TrainCallbacks plan_callbacks() const {
+    TrainCallbacks out;
+    out.progress = [this](const TrainProgress& now) {
+      if (callbacks_.progress) callbacks_.progress(0, now);
+    };
+    return out;
+  }
+
+  SpaceInputs space_inputs(const PlanResult& planned) const {
+    constexpr double kBackboneRate = 1e-4;  // the plan's, where it has none
+    SpaceInputs out;
+    out.blocks = meaning_->chain().num_blocks();
+    out.only_head = planned.classifier.frozen_graph;
+    out.whole_model = limit_ >= kTimeForWholeModels;
+    out.epochs = planned.plan.epochs;
+    out.lr = planned.plan.head_lr;
+    out.backbone_lr =
+        planned.plan.backbone_lr > 0 ? planned.plan.backbone_lr : kBackboneRate;
+    return out;
+  }
+
+  /// Block names can only be told from the model.
+  void check_blocks() const {
+    for (const SearchDimension& dimension : space_)
+      if (dimension.name == "freeze-until")
+        for (const Json& name : dimension.choices)
+          if (name != "auto")
+            meaning_->chain().find_block(name.get<std::string>());
+  }
+
+  std::vector<TrialOptions> candidates(bool own_space) const {
+    const auto reduce = [this](TrialOptions options) {
+      return meaning_->reduce(std::move(options));
+    };
+    std::vector<TrialOptions> out;
+    if (settings_.method == SearchMethod::grid) {
+      for (TrialOptions& point : grid(space_))
+        if (point = reduce(point); !std::ranges::count(out, point))
+          out.push_back(point);
+      return out;
+    }
+    if (!own_space) out.push_back(Json::object());  // the plan itself
+    const auto seed = fixed_.base.run.seed;
+    for (auto& options : distinct_samples(
+             space_, seed, settings_.trials - std::ssize(out), reduce))
+      out.push_back(std::move(options));
+    return out;
+  }
+
+  Json identity(const PlanResult& planned) const {
+    Json flags = to_json(fixed_);
+    for (const char* key : {"out", "preview", "threads", "verbose", "cache",
+                            "cache-limit", "cache-memory", "seed", "model",
+                            "curves", "crops", "average", "scales"})
+      flags.erase(key);
+    const auto bytes = read_bytes(planned.model);
+    return {{"data", parts_.winner.fingerprint},
+            {"split",
+             {{"how", parts_.how}, {"test-fraction", settings_.test_fraction}}},
+            {"model", content_hash(Bytes(bytes)).hex()},
+            {"space", to_json(space_)},
+            {"method", std::string(name_of(settings_.method))},
+            {"seed", fixed_.base.run.seed},
+            {"flags", flags}};
+  }
+
+  bool out_of_time() const {
+    return limit_ > 0 && seconds_since(start_) >= limit_;
+  }
+  bool asked_to_stop() const { return callbacks_.stop && callbacks_.stop(); }
+
+  void try_candidates() {
+    while (auto trial =
+               next_trial(settings_.method, candidates_, journal_->results())) {
+      result_.interrupted = asked_to_stop();
+      result_.out_of_time = out_of_time();
+      if (result_.interrupted || result_.out_of_time) return;
+      const auto done = run_trial(*trial);
+      if (!done) continue;  // stopped: the loop says by what
+      journal_->append(*done);
+      if (callbacks_.trial) callbacks_.trial(*done);
+    }
+  }
+
+  /// Nullopt when it was stopped.
+  std::optional<TrialResult> run_trial(const Trial& trial) const {
+    TrialResult out;
+    out.number = trial.number;
+    out.rung = trial.rung;
+    out.options = trial.options;
+    const auto start = Clock::now();
+    try {
+      TrainOptions options = meaning_->options(trial.options);
+      out.whole = meaning_->solved(options);
+      const int64_t all = meaning_->epochs(options);
+      meaning_->shorten(options, trial.share);
+      options.out = scratch_.model();
+      options.preview.clear();
+      options.curves = false;
+      options.view = ViewOptions();
+      options.view.crops = 1;
+      const TrainResult trained =
+          train(options, callbacks_of(trial.number), &parts_.trials);
+      if (trained.interrupted) return std::nullopt;
+      take_over(trained, all, out);
+    } catch (const Error& error) {
+      if (!is_of_the_trial(error.fault)) throw;
+      out.failed = error.what();
+    } catch (const c10::Error& error) {
+      out.failed = error.what_without_backtrace();
+    } catch (const std::bad_alloc&) {
+      out.failed = "out of memory";
+    }
+    out.seconds = seconds_since(start);
+    return out;
+  }
+
+  static void take_over(const TrainResult& trained, int64_t all,
+                        TrialResult& out) {
+    const EpochResult& best =
+        trained.epochs.at(static_cast<size_t>(trained.best_epoch - 1));
+    const TransferPlan& plan = trained.plan;
+    out.epochs = plan.epochs;
+    out.best_epoch = trained.best_epoch;
+    out.head_epochs = plan.head_epochs;
+    out.solved = best.solved && plan.epochs == plan.head_epochs;
+    out.whole = out.solved || plan.epochs >= all;
+    const bool average = best.average_is_best;
+    out.val_accuracy = average ? *best.average_val_accuracy : best.val_accuracy;
+    out.val_loss = average ? *best.average_val_loss : best.val_loss;
+  }
+
+  TrainCallbacks callbacks_of(int64_t number) const {
+    TrainCallbacks out;
+    out.progress = [this, number](const TrainProgress& now) {
+      if (callbacks_.progress) callbacks_.progress(number, now);
+    };
+    out.stop = [this, number] {
+      return asked_to_stop() || (number > 0 && out_of_time());
+    };
+    return out;
+  }
+
+  /// As many epochs as were best, of which the head alone had as many.
+  TrainOptions winner_options(const TrialResult& winner) const {
+    TrainOptions out = meaning_->options(winner.options);
+    if (winner.solved) return out;
+    out.base.plan.epochs = winner.best_epoch;
+    if (winner.head_epochs < winner.epochs)
+      out.base.plan.head_epochs =
+          std::min(winner.head_epochs, winner.best_epoch);
+    return out;
+  }
+
+  void choose_winner() {
+    if (result_.trials.empty()) return;
+    const TrialResult& best = result_.trials.front();
+    if (!best.failed.empty()) {
+      if (result_.interrupted || result_.out_of_time) return;
+      fail(Fault::model, "all ", result_.trials.size(), " trials failed, the ",
+           "first one by: ", best.failed);
+    }
+    result_.winner = best;
+    const TrainOptions options = winner_options(best);
+    result_.command = train_command(options);
+    if (result_.interrupted) return;
+    result_.trained = train(options, callbacks_of(0), &parts_.winner);
+    result_.interrupted = result_.trained->interrupted;
+  }
+
+  SearchSettings settings_;
+  const SearchCallbacks& callbacks_;
+  const Clock::time_point start_ = Clock::now();
+  double limit_;
+  SearchParts parts_;
+  TrainOptions fixed_;
+  SearchSpace space_;
+  std::optional<TrialMeaning> meaning_;
+  std::vector<TrialOptions> candidates_;
+  std::optional<SearchJournal> journal_;
+  Scratch scratch_;
+  SearchResult result_;
+};
+
+}  // namespace
+
+SearchResult search(const SearchOptions& options,
+                    const SearchCallbacks& callbacks) {
+  options.validate();
+  check_writable(options.train.out);
+  if (!options.train.preview.empty()) check_writable(options.train.preview);
+  return Search(options, callbacks).run();
+}
+
+}  // namespace engraft

@@ -1,0 +1,85 @@
+#include "train/search_reduce.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/solved_head.h"
+
+namespace engraft {
+namespace {
+
+/// What only training by steps looks at.
+std::vector<std::string> step_names() {
+  std::vector<std::string> out{"lr",     "backbone-lr", "block-decay",
+                               "epochs", "head-epochs", "batch-size"};
+  for (const Json& part : {to_json(OptimOptions()), to_json(ScheduleOptions())})
+    for (const auto& [name, value] : part.items()) out.push_back(name);
+  std::erase_if(out, [](const std::string& name) {
+    return name == "optimizer" || name == "head-l2" ||
+           name == "label-smoothing" || name == "class-weights" ||
+           name == "find-lr" || name == "l1";
+  });
+  return out;
+}
+
+}  // namespace
+
+TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
+                           const SearchSpace& space)
+    : fixed_(fixed),
+      chain_(planned.classifier),
+      freeze_until_(planned.plan.freeze_until),
+      epochs_(planned.plan.epochs),
+      linear_(has_linear_head(chain_)),
+      other_models_(std::ranges::count(space, std::string("model"),
+                                       &SearchDimension::name) > 0) {}
+
+TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
+  TrainOptions out = fixed_;
+  set_options(out, trial);
+  return out;
+}
+
+bool TrialMeaning::only_head(const TrainOptions& options) const {
+  if (other_models_) return false;
+  const std::string& name = options.base.plan.freeze_until;
+  return (name == "auto" ? freeze_until_ : chain_.find_block(name)) ==
+         chain_.num_blocks();
+}
+
+bool TrialMeaning::solved(const TrainOptions& options) const {
+  const OptimizerKind rule = options.optim.optimizer;
+  return linear_ && only_head(options) &&
+         (rule == OptimizerKind::lbfgs ||
+          (rule == OptimizerKind::automatic && !options.by_steps()));
+}
+
+int64_t TrialMeaning::epochs(const TrainOptions& options) const {
+  return options.base.plan.epochs.value_or(epochs_);
+}
+
+TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
+  const TrainOptions all = options(trial);
+  if (solved(all)) {
+    for (const std::string& name : step_names()) trial.erase(name);
+  } else if (only_head(all)) {
+    for (const char* name : {"backbone-lr", "block-decay", "head-epochs"})
+      trial.erase(name);
+  }
+  return trial;
+}
+
+void TrialMeaning::shorten(TrainOptions& options, double share) const {
+  if (share >= 1 || solved(options)) return;
+  const int64_t all = epochs(options);
+  const auto few =
+      std::max<int64_t>(std::min<int64_t>(all, 2),
+                        std::llround(share * static_cast<double>(all)));
+  auto& plan = options.base.plan;
+  plan.epochs = few;
+  if (plan.head_epochs.value_or(0) > 0)
+    plan.head_epochs =
+        std::clamp<int64_t>(*plan.head_epochs * few / all, 1, few);
+}
+
+}  // namespace engraft

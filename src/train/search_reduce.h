@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+
+#include "engraft/model/chain.h"
+#include "engraft/train/search.h"
+
+namespace engraft {
+
+/// What the options of a trial come to on one model and plan.
+class TrialMeaning {
+ public:
+  /// planned  of the same model and `fixed`, as for a head trained by steps
+  TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
+               const SearchSpace& space);
+
+  const BlockChain& chain() const { return chain_; }
+  /// The fixed options with those of a trial.
+  TrainOptions options(const TrialOptions& trial) const;
+  /// The head alone is trained, by L-BFGS.
+  bool solved(const TrainOptions& options) const;
+  /// Epochs of a whole training by steps.
+  int64_t epochs(const TrainOptions& options) const;
+  /// Without what has no effect beside the rest: rates where the head is
+  /// solved, those of the backbone where it is frozen.
+  TrialOptions reduce(TrialOptions trial) const;
+  /// `share` of the epochs and of the head's own, two at least. Of a solved
+  /// head nothing changes.
+  void shorten(TrainOptions& options, double share) const;
+
+ private:
+  bool only_head(const TrainOptions& options) const;
+
+  TrainOptions fixed_;
+  BlockChain chain_;
+  int64_t freeze_until_, epochs_;
+  bool linear_, other_models_;
+};
+
+}  // namespace engraft

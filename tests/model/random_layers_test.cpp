@@ -1,0 +1,125 @@
+#include "model/random_layers.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+namespace engraft {
+namespace {
+
+struct Pool {
+  int64_t height, width, kernel, stride, padding;
+  bool ceil_mode;
+  bool random;  ///< whether regions of the kernel's size or one more can vary
+};
+
+class FractionalPooling : public testing::TestWithParam<Pool> {
+ protected:
+  torch::Tensor ours(const torch::Tensor& x) const {
+    const Pool& p = GetParam();
+    return fractional_max_pool2d(x, {p.kernel, p.kernel}, {p.stride, p.stride},
+                                 {p.padding, p.padding}, p.ceil_mode);
+  }
+  torch::Tensor models(const torch::Tensor& x) const {
+    const Pool& p = GetParam();
+    return torch::max_pool2d(x, {p.kernel, p.kernel}, {p.stride, p.stride},
+                             {p.padding, p.padding}, 1, p.ceil_mode);
+  }
+  torch::Tensor picture(int64_t n = 2) const {
+    const Pool& p = GetParam();
+    return torch::randn({n, 3, p.height, p.width},
+                        at::detail::createCPUGenerator(5))
+        .contiguous(at::MemoryFormat::ChannelsLast);
+  }
+};
+
+TEST_P(FractionalPooling, GivesTheSizeOfTheModelsPool) {
+  const auto y = ours(picture());
+  EXPECT_EQ(y.sizes(), models(picture()).sizes());
+  EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+TEST_P(FractionalPooling, IsRandomWhereThereIsAChoice) {
+  torch::manual_seed(1);
+  const auto x = picture();
+  const auto first = ours(x);
+  bool differs = false;
+  for (int i = 0; i < 5; ++i) differs |= !ours(x).equal(first);
+  EXPECT_EQ(differs, GetParam().random);
+  if (!GetParam().random) {
+    EXPECT_TRUE(first.equal(models(x)));
+  }
+}
+
+TEST_P(FractionalPooling, EachGradientGoesToTheMaximum) {
+  torch::manual_seed(1);
+  const auto x = picture().requires_grad_();
+  const auto y = ours(x);
+  y.sum().backward();
+  EXPECT_EQ(x.grad().sum().item<double>(), static_cast<double>(y.numel()));
+  // All values differ, so each output names its place.
+  const auto taken = torch::isin(x.detach(), y.detach());
+  EXPECT_TRUE((x.grad() != 0).equal(taken));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, FractionalPooling,
+                         testing::Values(Pool{16, 16, 2, 2, 0, false, true},
+                                         Pool{16, 12, 3, 2, 1, false, true},
+                                         Pool{15, 13, 3, 2, 1, false, true},
+                                         Pool{13, 13, 3, 2, 0, true, true},
+                                         Pool{14, 14, 3, 2, 0, true, true},
+                                         Pool{17, 9, 2, 2, 0, true, true},
+                                         Pool{20, 20, 3, 3, 0, false, true},
+                                         Pool{7, 7, 3, 2, 0, false, true},
+                                         Pool{4, 4, 2, 2, 0, false, false},
+                                         Pool{3, 3, 3, 2, 1, false, false},
+                                         Pool{1, 1, 3, 2, 1, false, false}));
+
+/// Where the regions begin, as Graham 2014 has them, in LibTorch's spelling.
+std::vector<int64_t> starts(int64_t input, int64_t output, int64_t size,
+                            float u) {
+  std::vector<int64_t> out;
+  const float a =
+      static_cast<float>(input - size) / static_cast<float>(output - 1);
+  for (int64_t i = 0; i + 1 < output; ++i)
+    out.push_back(static_cast<int64_t>((static_cast<float>(i) + u) * a) -
+                  static_cast<int64_t>(u * a));
+  out.push_back(input - size);
+  return out;
+}
+
+TEST(FractionalPool, TakesTheMaximumOfTheRegionsThatItDraws) {
+  const auto x =
+      torch::randn({4, 3, 10, 13}, at::detail::createCPUGenerator(2));
+  torch::manual_seed(11);
+  const auto y = fractional_max_pool2d(x, {2, 3}, {2, 2}, {0, 1}, false);
+  torch::manual_seed(11);
+  const auto u = torch::rand({4, 1, 2});
+  // 10 rows to 5 in regions of 3, as 2 would be a regular grid; 13 columns to 7
+  // in regions of the kernel's 3, as 10 / 6 is no whole number.
+  ASSERT_EQ(y.sizes(), (std::vector<int64_t>{4, 3, 5, 7}));
+  for (int64_t n = 0; n < 4; ++n) {
+    const auto columns = starts(13, 7, 3, u[n][0][0].item<float>());
+    const auto rows = starts(10, 5, 3, u[n][0][1].item<float>());
+    for (int64_t i = 0; i < 5; ++i)
+      for (int64_t j = 0; j < 7; ++j)
+        EXPECT_TRUE(x[n].slice(1, rows[i], rows[i] + 3)
+                        .slice(2, columns[j], columns[j] + 3)
+                        .amax({1, 2})
+                        .equal(y[n].select(1, i).select(1, j)))
+            << n << " " << i << " " << j;
+  }
+}
+
+TEST(Survival, IsOneNumberAPictureWithTheExpectationOne) {
+  torch::manual_seed(3);
+  const auto x = torch::zeros({5, 4000, 2});
+  const auto factor = survival(x, 0.2, 1);
+  ASSERT_EQ(factor.sizes(), (std::vector<int64_t>{1, 4000, 1}));
+  torch::manual_seed(3);
+  EXPECT_TRUE(factor.equal(torch::empty({1, 4000, 1}).bernoulli_(0.8) / 0.8));
+  // The standard error is sqrt(0.8 * 0.2 / 4000) / 0.8 = 0.008.
+  EXPECT_NEAR(factor.mean().item<double>(), 1, 0.024);
+}
+
+}  // namespace
+}  // namespace engraft

@@ -1,0 +1,107 @@
+#include "engraft/model/sampled_prediction.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "engraft/model/chain.h"
+#include "support/expect_fault.h"
+#include "support/tiny_models.h"
+#include "support/tiny_steps.h"
+
+namespace engraft {
+namespace {
+
+torch::Tensor images(int64_t n = 6) {
+  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
+}
+
+TEST(SampledPrediction, IsMeanAndSpreadOfTheProbabilities) {
+  // Two samples of one picture: probabilities 1/2 and 4/5 of the first class.
+  const auto logits =
+      torch::tensor({0.0, 0.0, std::log(4.0), 0.0}, torch::kFloat)
+          .view({2, 1, 2});
+  const SampledPrediction seen = summarise_samples(logits);
+  EXPECT_NEAR(seen.mean[0][0].item<double>(), 0.65, 1e-6);
+  EXPECT_NEAR(seen.mean[0][1].item<double>(), 0.35, 1e-6);
+  EXPECT_NEAR(seen.std[0][0].item<double>(), 0.3 / std::sqrt(2.0), 1e-6);
+  EXPECT_EQ(
+      summarise_samples(logits.slice(0, 0, 1)).std.abs().sum().item<float>(),
+      0);
+}
+
+TEST(SampleLogits, AverageToInferenceWhereTheNoiseIsInTheFinalLayer) {
+  for (const bool weights : {false, true}) {
+    BlockChain chain(make_classifier(tiny::tied(), tiny::input()));
+    RegulariserOptions options;
+    (weights ? options.drop_connect : options.head_dropout) = 0.4;
+    chain.regularise(options);
+    torch::manual_seed(4);
+    constexpr int64_t kSamples = 3000;
+    const auto samples = chain.sample_logits(images(3), kSamples);
+    ASSERT_EQ(samples.sizes(), (std::vector<int64_t>{kSamples, 3, 5}));
+    const auto mean = samples.mean(0);
+    const auto error = (samples - mean).square().mean(0).sqrt() /
+                       std::sqrt(static_cast<double>(kSamples));
+    const auto off = (mean - chain.logits(images(3))).abs() / error;
+    // Of 15 numbers, in standard errors.
+    EXPECT_LT(off.max().item<double>(), 4);
+    EXPECT_GT(error.min().item<double>(), 0);
+  }
+}
+
+TEST(SampleLogits, KeepBatchNormsAsTheyAre) {
+  Classifier model = make_classifier(tiny::residual(), tiny::input());
+  BlockChain chain(model);
+  RegulariserOptions options;
+  options.dropout = 0;
+  options.drop_connect = 1e-9;  // random, but nothing ever falls
+  chain.regularise(options);
+  const auto before = model.module.attr("n1_mean").toTensor().clone();
+  const auto samples = chain.sample_logits(images(), 2);
+  EXPECT_TRUE(torch::allclose(samples[1], chain.logits(images()), 1e-5, 1e-6));
+  EXPECT_TRUE(model.module.attr("n1_mean").toTensor().equal(before));
+  EXPECT_FALSE(samples.requires_grad());
+}
+
+TEST(SampleLogits, AreTheSameUnderASeed) {
+  const BlockChain chain(make_classifier(tiny::traced(false), tiny::input()));
+  torch::manual_seed(8);
+  const auto first = chain.sample_logits(images(), 3);
+  torch::manual_seed(8);
+  EXPECT_TRUE(chain.sample_logits(images(), 3).equal(first));
+  EXPECT_FALSE(first[0].equal(first[1]));
+  // The model's own dropout of 0.2 alone, on features computed once.
+  torch::manual_seed(8);
+  const auto features = chain.run_frozen(images(), 0, chain.num_blocks());
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto mask = torch::empty_like(features).bernoulli_(0.8) / 0.8;
+    torch::NoGradGuard no_grad;
+    const auto logits =
+        chain.run(features * mask, chain.num_blocks(), chain.num_blocks() + 1);
+    EXPECT_TRUE(torch::allclose(first[i], logits, 1e-5, 1e-6)) << i;
+  }
+}
+
+TEST(SampleLogits, LeaveStochasticDepthOut) {
+  BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
+  RegulariserOptions options;
+  options.stochastic_depth = 0.9;
+  options.dropout = 0;
+  chain.regularise(options);
+  EXPECT_FAULT(chain.sample_logits(images(), 2), Fault::usage,
+               "nothing in the model is random");
+}
+
+TEST(SampleLogits, SampleFractionalPooling) {
+  BlockChain chain(make_classifier(tiny::pooled(), tiny::input()));
+  RegulariserOptions options;
+  options.fractional_pooling = true;
+  chain.regularise(options);
+  const auto samples = chain.sample_logits(images(), 2);
+  EXPECT_FALSE(samples[0].equal(samples[1]));
+}
+
+}  // namespace
+}  // namespace engraft
