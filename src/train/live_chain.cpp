@@ -118,6 +118,22 @@ std::vector<ParameterGroup> LiveChain::groups(
   return out;
 }
 
+/// Buffers that training moves: running statistics, and no tables or frozen
+/// statistics.
+std::vector<torch::Tensor> LiveChain::moved_buffers(
+    const std::function<void()>& forward) const {
+  Snapshot before;
+  for (const NamedTensor& t : live_tensors())
+    if (t.is_buffer && t.tensor.is_floating_point())
+      before.emplace_back(t.tensor, t.tensor.detach().clone());
+  std::vector<torch::Tensor> out;
+  if (before.empty()) return out;
+  forward();
+  for (const auto& [tensor, copy] : before)
+    if (!tensor.equal(copy)) out.push_back(tensor);
+  return out;
+}
+
 void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
                                     int64_t begin) {
   // A batch leaves (1 - m) r + m b of a running statistic r, with b its own and
@@ -126,19 +142,20 @@ void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
   constexpr double kHuge = 1e6;
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> statistics, momenta, sums;
-  for (const NamedTensor& t : live_tensors())
-    if (t.is_buffer && t.tensor.is_floating_point())
-      statistics.push_back(t.tensor);
-  if (statistics.empty()) return;
-  const auto see = [&](const torch::Tensor& x, double start) {
-    for (torch::Tensor& t : statistics) t.fill_(start);
+  const auto run = [&](const torch::Tensor& x) {
     chain_.run(x, std::max(begin, cut_), chain_.num_blocks() + 1,
                BlockMode::training);
+  };
+  const auto see = [&](const torch::Tensor& x, double start) {
+    for (torch::Tensor& t : statistics) t.fill_(start);
+    run(x);
   };
   int64_t pictures = 0;
   for (torch::Tensor x = next(); x.defined(); x = next()) {
     if (begin < cut_) x = chain_.run_frozen(x, begin, cut_);
-    if (momenta.empty()) {
+    if (pictures == 0) {
+      statistics = moved_buffers([&] { run(x); });
+      if (statistics.empty()) return;
       see(x, kHuge);
       for (const torch::Tensor& t : statistics) {
         momenta.push_back(1 - t.to(torch::kDouble).mean() / kHuge);

@@ -95,6 +95,21 @@ TEST_F(Repertoire, AnAverageIsValidatedBesideTheWeightsThatGoOn) {
   }
 }
 
+TEST_F(Repertoire, AnAverageLeavesFrozenStatisticsAlone) {
+  auto o = options("none");
+  o.base.plan.epochs = 4;
+  o.mix.average = WeightAverage::ema;
+  o.regularise.bn_statistics = BatchNormStatistics::running;
+  const auto result = train(o);
+  EXPECT_EQ(result.diverged, "");
+  EXPECT_TRUE(result.epochs.back().average_val_loss.has_value());
+  const auto before = weights(folder_ / "model.pt");
+  for (const auto& [name, tensor] : weights(o.out))
+    if (name.ends_with("_mean") || name.ends_with("_var")) {
+      EXPECT_TRUE(tensor.equal(before.at(name))) << name;
+    }
+}
+
 TEST_F(Repertoire, AllOfItCombines) {
   auto o = options("none");
   o.base.plan.epochs = 6;

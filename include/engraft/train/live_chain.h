@@ -69,6 +69,8 @@ class LiveChain {
  private:
   std::vector<NamedTensor> live_tensors() const;
   std::vector<NamedTensor> frozen_tensors() const;
+  std::vector<torch::Tensor> moved_buffers(
+      const std::function<void()>& forward) const;
   void mark();
 
   BlockChain& chain_;
