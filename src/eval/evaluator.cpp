@@ -68,6 +68,13 @@ torch::Tensor average_crops(const torch::Tensor& logits, CropAverage average) {
          std::log(static_cast<double>(views.size(1)));
 }
 
+void take_over(Evaluated&& seen, Report& report) {
+  report.main = std::move(seen.main);
+  report.one_crop = std::move(seen.one_crop);
+  report.views = std::move(seen.views);
+  report.inference = std::move(seen.inference);
+}
+
 Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
                    const std::vector<Sample>& samples,
                    const EvaluatorOptions& options,

@@ -19,13 +19,9 @@ struct Test {
 
 Report test_one(const TestedModel& model, Report report, const Test& test,
                 const EvalProgress& progress, const EvalScores& scores = {}) {
-  Evaluated seen =
-      evaluate(model.chain, model.classifier.input, test.samples, test.options,
-               test.classes_of_interest, progress, scores);
-  report.main = std::move(seen.main);
-  report.one_crop = std::move(seen.one_crop);
-  report.views = std::move(seen.views);
-  report.inference = std::move(seen.inference);
+  take_over(evaluate(model.chain, model.classifier.input, test.samples,
+                     test.options, test.classes_of_interest, progress, scores),
+            report);
   if (std::isnan(report.main.metrics.loss))
     fail(Fault::model, model.classifier.path, ": its output is not a number ",
          "for some picture: its weights are broken, or its input is not as ",

@@ -5,15 +5,13 @@
 #include <ATen/ops/stack.h>
 
 #include <cmath>
-#include <filesystem>
 #include <unordered_set>
 
+#include "train/beside.h"
 #include "train/growing_file.h"
 
 namespace engraft {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// A number under its JSON key and TensorBoard tag; of a block the tag goes on
 /// with the block's name.
@@ -91,9 +89,7 @@ Json to_json(const EpochCurves& curves) {
 }
 
 CurvePaths curve_paths(const std::string& out) {
-  fs::path stem = out;
-  if (stem.extension() == ".pt") stem.replace_extension();
-  return {stem.string() + ".curves.jsonl", stem.string() + ".tensorboard"};
+  return {beside(out, ".curves.jsonl"), beside(out, ".tensorboard")};
 }
 
 CurveWriter::CurveWriter(const std::string& out)

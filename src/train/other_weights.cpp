@@ -1,8 +1,9 @@
 #include "train/other_weights.h"
 
-#include <torch/nn/functional/loss.h>
-
 #include <algorithm>
+
+#include "engraft/eval/metrics.h"
+#include "eval/mean_probabilities.h"
 
 namespace engraft {
 namespace {
@@ -73,23 +74,21 @@ void OtherWeights::make_soup(FitResult& result) {
 }
 
 void OtherWeights::validate_snapshots(FitResult& result) {
-  torch::Tensor sum, labels;
+  std::vector<torch::Tensor> scores;
+  torch::Tensor labels;
   for (FitSnapshot& snapshot : snapshots_) {
     LiveChain::restore(snapshot.state);
     const auto seen = loop_.validate(result.epochs.back().epoch);
     if (!seen || !seen->logits.defined()) break;
     snapshot.val_accuracy = seen->accuracy;
     snapshot.val_loss = seen->loss;
-    const auto probabilities = seen->logits.to(torch::kDouble).softmax(1);
-    sum = sum.defined() ? sum + probabilities : probabilities;
+    scores.push_back(seen->logits.to(torch::kDouble).log_softmax(1));
     labels = seen->labels;
   }
-  if (sum.defined()) {
-    const auto mean = sum / static_cast<double>(snapshots_.size());
-    result.ensemble_val_accuracy =
-        mean.argmax(1).eq(labels).to(torch::kDouble).mean().item<double>();
-    result.ensemble_val_loss =
-        torch::nll_loss(mean.log(), labels).item<double>();
+  if (!scores.empty()) {
+    const Metrics metrics = compute_metrics(log_mean(scores), labels);
+    result.ensemble_val_accuracy = metrics.top1;
+    result.ensemble_val_loss = metrics.loss;
   }
   result.snapshots = std::move(snapshots_);
 }

@@ -1,20 +1,11 @@
 #include "train/snapshots.h"
 
-#include <filesystem>
-
 #include "engraft/model/ensemble.h"
 #include "engraft/model/surgery.h"
+#include "train/beside.h"
 
 namespace engraft {
 namespace {
-
-/// pets.pt -> pets.snapshot-1.pt
-std::string beside(const std::string& out, const std::string& what) {
-  std::filesystem::path path(out);
-  const bool usual = path.extension() == ".pt";
-  return (usual ? path.replace_extension() : path).string() + "." + what +
-         ".pt";
-}
 
 LiveChain::Snapshot as_they_are(const LiveChain::Snapshot& snapshot) {
   LiveChain::Snapshot out;
@@ -36,7 +27,8 @@ SavedSnapshots save_snapshots(const Classifier& classifier,
     Classifier member = classifier;
     member.module = classifier.module.deepcopy();
     member.module.to(torch::kCPU);
-    member.path = beside(out, "snapshot-" + std::to_string(members.size() + 1));
+    member.path =
+        beside(out, ".snapshot-" + std::to_string(members.size() + 1) + ".pt");
     member.record["snapshot"] = {{"number", members.size() + 1},
                                  {"val_accuracy", snapshot.val_accuracy},
                                  {"val_loss", snapshot.val_loss}};
@@ -46,7 +38,7 @@ SavedSnapshots save_snapshots(const Classifier& classifier,
     members.push_back(std::move(member));
   }
   LiveChain::restore(best);
-  saved.ensemble = {beside(out, "ensemble"), fitted.ensemble_val_accuracy,
+  saved.ensemble = {beside(out, ".ensemble.pt"), fitted.ensemble_val_accuracy,
                     fitted.ensemble_val_loss};
   if (members.size() > 1)
     save_or_rescue(combine(members), saved.ensemble.path);

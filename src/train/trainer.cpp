@@ -169,12 +169,9 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   report.data = options.base.data;
   report.split = split;
   report.classes = r.folder.classes;
-  Evaluated seen =
-      evaluate(chain, r.classifier.input, samples, evaluator, {}, progress);
-  report.main = std::move(seen.main);
-  report.one_crop = std::move(seen.one_crop);
-  report.views = std::move(seen.views);
-  report.inference = std::move(seen.inference);
+  take_over(
+      evaluate(chain, r.classifier.input, samples, evaluator, {}, progress),
+      report);
   return report;
 }
 

@@ -80,6 +80,9 @@ struct Evaluated {
   std::vector<ViewFigures> views;
 };
 
+/// Moves the figures into the report that they belong to.
+void take_over(Evaluated&& seen, Report& report);
+
 /// Streams the pictures once, in memory that does not grow with their number.
 /// Labels of `samples` index the model's outputs. classes_of_interest as in
 /// compute_metrics.
