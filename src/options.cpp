@@ -1,6 +1,8 @@
 #include "engraft/options.h"
 
+#include <algorithm>
 #include <fstream>
+#include <stdexcept>
 
 namespace engraft {
 
@@ -55,6 +57,7 @@ void PlanCommandOptions::validate() const {
   check_ranges(*this);
   augment.validate();
   input.validate();
+  parse_duration(plan.time);
   if (plan.epochs && plan.head_epochs && *plan.head_epochs > *plan.epochs)
     fail(Fault::usage, "--head-epochs ", *plan.head_epochs,
          " is above --epochs ", *plan.epochs);
@@ -64,6 +67,24 @@ void InspectOptions::validate() const {
   require(path, "MODEL or DATA", "a TorchScript file, or images to look at");
   check_ranges(*this);
   input.validate();
+}
+
+double parse_duration(const std::string& text) {
+  size_t read = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &read);
+  } catch (const std::logic_error&) {
+  }
+  const std::string unit = text.substr(std::min(read, text.size()));
+  const double factor = unit.empty() || unit == "s" ? 1
+                        : unit == "m"               ? 60
+                        : unit == "h"               ? 3600
+                                                    : -1;
+  if (!(value >= 0 && value < 1e9) || factor < 0)
+    fail(Fault::usage, "--time: '", text,
+         "' is no duration; write 90, 90s, 10m or 2h");
+  return value * factor;
 }
 
 }  // namespace engraft

@@ -223,6 +223,7 @@ struct AugmentOptions {
 struct PlanOptions {
   std::optional<SizeClass> size;
   std::optional<SimilarityClass> similarity;
+  std::string time = "0";
   std::string freeze_until = "auto";
   std::optional<double> lr, backbone_lr, block_decay;
   std::optional<int64_t> epochs, head_epochs, batch_size, views;
@@ -233,6 +234,11 @@ struct PlanOptions {
     visit("similarity", self.similarity,
           "take the pictures as this, compared with the model's own (auto: "
           "measured)",
+          Any{});
+    visit("time", self.time,
+          "how long the run may take: 90, 90s, 10m or 2h; 0 for no limit. The "
+          "plan is cut to what fits on this machine; search begins no trial "
+          "after it, and training the winner comes on top",
           Any{});
     visit("freeze-until", self.freeze_until,
           "first block that is trained: its number or name as `inspect` lists "
@@ -265,6 +271,10 @@ struct PlanOptions {
           Range{0, 100000});
   }
 };
+
+/// Seconds of "90", "90s", "10m" or "2h". Throws Error(Fault::usage) that
+/// names --time for what is none of these.
+double parse_duration(const std::string& text);
 
 /// Where what the frozen blocks give is kept.
 struct CacheOptions {

@@ -18,7 +18,8 @@ struct FlagVisitor {
   void operator()(const char* name, T& value, const char* help,
                   const Allowed& allowed) const {
     const std::string flag = std::string("--") + name;
-    if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (std::is_same_v<T, bool> ||
+                  std::is_same_v<T, std::optional<bool>>) {
       add_switch(name, value, help);
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
       command
@@ -58,7 +59,9 @@ struct FlagVisitor {
  private:
   /// Both spellings exist, so that a flag can win over --config; the help
   /// shows the one that changes something.
-  void add_switch(const std::string& name, bool& value,
+  /// An optional one is off or as it is found.
+  template <typename Switch>
+  void add_switch(const std::string& name, Switch& value,
                   const char* help) const {
     const std::string on = "--" + name, off = "--no-" + name;
     command
@@ -104,6 +107,9 @@ void bind(CLI::App& command, Options& options) {
   group<RegulariserOptions>(command, "Regularisation");
   group<MixOptions>(command, "Mixing and averaging");
   group<ViewOptions>(command, "Testing");
+  // Where there is training, the same names are flags of that.
+  if (command.get_option_no_throw("--mc-samples"))
+    group<SamplingOptions>(command, "Sampling");
   group<CacheOptions>(command, "Cache");
   group<DataOptions>(command, "Data");
   group<InputOptions>(command, "Model input");

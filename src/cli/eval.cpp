@@ -57,7 +57,8 @@ void add_eval(CLI::App& app, int& exit_code) {
   add_json_flag(*command, *json);
   command->footer(
       "  engraft eval pets.pt pets --split val --min-accuracy 0.9\n"
-      "  engraft eval one.pt pets --with two.pt --with three.pt");
+      "  engraft eval one.pt pets --with two.pt --with three.pt\n"
+      "  engraft eval pets.pt pets --split val --mc-samples 30");
   command->callback([options, json, &exit_code] {
     exit_code = eval_command(*options, *json);
   });

@@ -42,6 +42,25 @@ std::string reasons(const TransferPlan& plan) {
   return out;
 }
 
+/// What looking at the pictures found.
+std::string evidence_text(const Evidence& e) {
+  if (!e.measured()) return "";
+  std::string depths;
+  for (const DepthProbe& probe : e.depths)
+    depths += (depths.empty() ? "" : ", ") + percent(probe.accuracy) +
+              " after block " + std::to_string(probe.cut - 1);
+  std::string curve;
+  for (const CurvePoint& point : e.curve)
+    curve += (curve.empty() ? "" : ", ") + percent(point.accuracy) + " from " +
+             std::to_string(point.pictures);
+  return paragraph("evidence",
+                   "a linear probe on " + std::to_string(e.pictures) +
+                       " training pictures, cross-validated: " + depths +
+                       "; of the last features " + curve + " pictures; LogME " +
+                       fixed(e.log_me, 3) +
+                       (e.leep < 0 ? ", LEEP " + fixed(e.leep, 3) : ""));
+}
+
 }  // namespace
 
 std::string model_line(const Classifier& classifier) {
@@ -54,6 +73,11 @@ std::string model_line(const Classifier& classifier) {
 }
 
 std::string plan_text(const TransferPlan& plan) {
+  std::string advice;
+  for (const std::string& one : plan.advice) advice += paragraph("advice", one);
+  if (plan.seconds > 0)
+    advice += paragraph("time", "about " + duration(plan.seconds) +
+                                    " in all, estimated from a few pictures");
   return paragraph("plan",
                    "a " + std::string(name_of(plan.size)) +
                        " set of pictures " +
@@ -61,7 +85,7 @@ std::string plan_text(const TransferPlan& plan) {
                             ? "similar to"
                             : "different from") +
                        " those that the model was pretrained on") +
-         quadrant(plan) + reasons(plan);
+         quadrant(plan) + evidence_text(plan.evidence) + reasons(plan) + advice;
 }
 
 }  // namespace engraft::cli

@@ -42,7 +42,8 @@ std::vector<std::string> resolve(const std::vector<std::string>& paths) {
 int predict_command(PredictOptions options) {
   options.validate();
   options.paths = resolve(options.paths);
-  std::cout << prediction_header(options.format, options.top);
+  std::cout << prediction_header(options.format, options.top,
+                                 options.sampling.mc_samples > 0);
   const int64_t unreadable = predict(
       options,
       [&](const Prediction& prediction) {
@@ -73,7 +74,8 @@ void add_predict(CLI::App& app, int& exit_code) {
   add_json_flag(*command, *json, "the same as --format jsonl");
   command->footer(
       "  engraft predict pets.pt photos --top 3 --format csv\n"
-      "  engraft predict one.pt --with two.pt photos");
+      "  engraft predict one.pt --with two.pt photos\n"
+      "  engraft predict pets.pt photos --mc-samples 30");
   command->callback([options, json, command, &exit_code] {
     if (*json && command->count("--format") > 0 &&
         options->format != ListFormat::jsonl)

@@ -11,7 +11,8 @@ namespace {
 std::string text_lines(const Prediction& prediction) {
   std::string out = prediction.path + ":";
   for (const auto& score : prediction.top)
-    out += "  " + score.name + " " + percent(score.probability);
+    out += "  " + score.name + " " + percent(score.probability) +
+           (score.spread ? " ± " + percent(*score.spread) : "");
   return out + "\n";
 }
 
@@ -22,7 +23,11 @@ std::string csv_lines(const Prediction& prediction, bool with_rank) {
     out << csv_field(prediction.path) << ',';
     if (with_rank) out << ++rank << ',';
     out << csv_field(score.name) << ',' << std::fixed << std::setprecision(6)
-        << score.probability << '\n';
+        << score.probability;
+    if (score.spread)
+      out << ',' << *score.spread << ',' << prediction.entropy.value_or(0)
+          << ',' << prediction.mutual_information.value_or(0);
+    out << '\n';
   }
   return out.str();
 }
@@ -36,9 +41,11 @@ std::string csv_field(const std::string& text) {
   return out + "\"";
 }
 
-std::string prediction_header(ListFormat format, int64_t top) {
+std::string prediction_header(ListFormat format, int64_t top, bool sampled) {
   if (format != ListFormat::csv) return "";
-  return top > 1 ? "path,rank,class,probability\n" : "path,class,probability\n";
+  return std::string(top > 1 ? "path,rank,class,probability"
+                             : "path,class,probability") +
+         (sampled ? ",spread,entropy,mutual_information\n" : "\n");
 }
 
 std::string prediction_text(const Prediction& prediction, ListFormat format,

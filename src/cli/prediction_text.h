@@ -7,7 +7,8 @@
 namespace engraft::cli {
 
 /// A CSV header line; "" for the other formats.
-std::string prediction_header(ListFormat format, int64_t top);
+/// sampled  masks were: each probability has its spread
+std::string prediction_header(ListFormat format, int64_t top, bool sampled);
 
 /// The lines for one picture. An unreadable one has a line in jsonl only.
 std::string prediction_text(const Prediction& prediction, ListFormat format,

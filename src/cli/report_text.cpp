@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/ensemble_text.h"
+#include "cli/sampled_text.h"
 #include "cli/text.h"
 
 namespace engraft::cli {
@@ -48,6 +49,10 @@ std::string figure_table(const Report& report) {
   rows.push_back(figures(report.one_crop));
   if (views_of(report.main) != views_of(report.one_crop))
     rows.push_back(figures(report.main));
+  if (report.sampled) {
+    rows.push_back(figures(report.sampled->evaluation));
+    rows.back()[0] += ", " + masks_label(*report.sampled);
+  }
   for (size_t i = 0; i < report.members.size(); ++i) {
     rows.push_back(figures(report.members[i].main));
     rows.back()[0] = model_label(i);
@@ -114,7 +119,8 @@ std::string report_text(const Report& report) {
       paragraph("test", counted(report.main.metrics.images, "picture") + " (" +
                             report.split + "), " +
                             counted(std::ssize(report.classes), "class")) +
-      figure_table(report) + view_table(report) + gain_text(report);
+      figure_table(report) + view_table(report) + gain_text(report) +
+      sampled_text(report);
   return out + (report.classes.size() > kMostClasses ? worst_pairs(report)
                                                      : whole_matrix(report));
 }

@@ -138,9 +138,27 @@ std::string saved_text(const TrainResult& result) {
   const auto bytes = std::filesystem::file_size(result.out, error);
   const std::string size =
       error ? "" : " (" + fixed(static_cast<double>(bytes) / 1e6, 1) + " MB)";
-  return paragraph("saved", result.out + size + ", in " +
-                                duration(result.seconds) + " in all") +
+  return paragraph(
+             "saved",
+             result.out + size + ", in " + duration(result.seconds) +
+                 " in all" +
+                 (result.plan.seconds > 0
+                      ? " (estimated: " + duration(result.plan.seconds) + ")"
+                      : "")) +
          "use it    engraft predict " + result.out + " photo.jpg\n";
+}
+
+std::string proof_text(const StageProof& proof) {
+  const PairedTest& t = proof.test;
+  return paragraph(
+      "proof",
+      proof.to + " against " + proof.from + ", on the same " +
+          counted(t.pictures, "picture") + ": " + std::to_string(t.won) +
+          " won, " + std::to_string(t.lost) + " lost, loss better by " +
+          fixed(t.loss_gain, 3) + " (" + fixed(t.loss_z, 1) +
+          " standard errors): " +
+          (proof.kept ? "more than the noise, " + proof.to + " stay"
+                      : "not more than the noise, " + proof.from + " stays"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {
@@ -153,6 +171,7 @@ void print_text(const TrainResult& result, bool verbose) {
     std::cout << paragraph("trained", listed(result.regularised->changes, 6));
   for (const RateCurve& curve : result.rate_curves)
     std::cout << rates_text(curve);
+  for (const StageProof& proof : result.proofs) std::cout << proof_text(proof);
   std::cout << best_text(result);
   for (const auto* report : {&result.val, &result.test})
     if (*report) std::cout << report_text(**report);

@@ -5,6 +5,7 @@
 
 #include "engraft/eval/evaluator.h"
 #include "eval/class_names.h"
+#include "eval/evaluate_sampled.h"
 #include "eval/test_models.h"
 #include "eval/tested_model.h"
 
@@ -75,14 +76,31 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
            "those that were held out");
 }
 
+/// What --mc-samples asks for, before any picture is read.
+std::optional<Sampler> make_sampler(std::vector<TestedModel>& models,
+                                    const EvalOptions& options) {
+  if (options.sampling.mc_samples == 0) return std::nullopt;
+  check_one_model(models, options.model);
+  return Sampler(models[0], options.sampling, options.run.seed);
+}
+
+/// Pass `part` of `parts` over the same pictures.
+EvalProgress share_of(const EvalProgress& progress, int64_t part,
+                      int64_t parts) {
+  if (!progress) return {};
+  return [=](int64_t done, int64_t total) {
+    progress(part * total + done, parts * total);
+  };
+}
+
 }  // namespace
 
 Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
                       const EvalNote& note) {
   options.validate();
-  const auto models =
-      load_tested_models(paths_of(options.model, options.with), options.input,
-                         options.run.device, note);
+  auto models = load_tested_models(paths_of(options.model, options.with),
+                                   options.input, options.run.device, note);
+  const auto sampler = make_sampler(models, options);
   const ImageFolder folder = scan_image_folder(
       options.data, options.data_options, options.run.threads);
   say_what_is_left_out(folder, note);
@@ -102,10 +120,16 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   report.split = selection.split;
   for (const int64_t output : outputs)
     report.classes.push_back(class_names(models)[output]);
-  return test_models(models, std::move(report), selection.samples,
-                     {options.view, options.batch_size, options.run.threads,
-                      options.run.inference},
-                     outputs, progress);
+  const EvaluatorOptions how{options.view, options.batch_size,
+                             options.run.threads, options.run.inference};
+  const int64_t passes = sampler ? 2 : 1;
+  report = test_models(models, std::move(report), selection.samples, how,
+                       outputs, share_of(progress, 0, passes));
+  if (sampler)
+    report.sampled =
+        evaluate_sampled(models[0], *sampler, selection.samples, how, outputs,
+                         share_of(progress, 1, passes));
+  return report;
 }
 
 }  // namespace engraft

@@ -3,9 +3,9 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "eval/stopwatch.h"
 #include "eval/tested_model.h"
 #include "eval/view_kinds.h"
 
@@ -13,17 +13,6 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kTimedPictures = 64;
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 /// Seconds for all of the pictures with one crop of options.view, measured on
 /// a few.
@@ -56,6 +45,14 @@ Json figures(const Evaluation& evaluation) {
   out["average"] = name_of(evaluation.average);
   out.update(to_json(evaluation.metrics));
   out["seconds"] = evaluation.seconds;
+  return out;
+}
+
+Json sampled_figures(const SampledTest& test) {
+  Json out = to_json(test.noise);
+  out.update(figures(test.evaluation));
+  for (const Separation& one : test.uncertainty)
+    out["uncertainty"].push_back(to_json(one));
   return out;
 }
 
@@ -120,6 +117,7 @@ Json to_json(const Report& report) {
   for (const auto& [view, top1, loss] : report.views)
     out["views"].push_back({{"view", view}, {"top1", top1}, {"loss", loss}});
   if (report.members.empty()) out["inference"] = to_json(report.inference);
+  if (report.sampled) out["sampled"] = sampled_figures(*report.sampled);
   for (const Report& member : report.members) {
     Json one = to_json(member);
     for (const char* common : {"data", "split", "classes"}) one.erase(common);

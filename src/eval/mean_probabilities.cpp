@@ -6,8 +6,12 @@ namespace engraft {
 
 torch::Tensor log_mean(const std::vector<torch::Tensor>& log_probabilities) {
   if (log_probabilities.size() == 1) return log_probabilities[0];
-  return torch::stack(log_probabilities).logsumexp(0) -
-         std::log(static_cast<double>(log_probabilities.size()));
+  return log_mean_of_samples(torch::stack(log_probabilities));
+}
+
+torch::Tensor log_mean_of_samples(const torch::Tensor& log_probabilities) {
+  return log_probabilities.logsumexp(0) -
+         std::log(static_cast<double>(log_probabilities.size(0)));
 }
 
 void MeanProbabilities::add(const torch::Tensor& log_probabilities) {

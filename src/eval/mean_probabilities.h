@@ -11,6 +11,9 @@ namespace engraft {
 /// log probabilities, float64 [N, C]; of one model they come back unchanged.
 torch::Tensor log_mean(const std::vector<torch::Tensor>& log_probabilities);
 
+/// The same over the first dimension: float64 [samples, N, C] -> [N, C].
+torch::Tensor log_mean_of_samples(const torch::Tensor& log_probabilities);
+
 /// log_mean of models that are tested one after the other: holds one float32
 /// [pictures, C], whatever the number of models.
 class MeanProbabilities {

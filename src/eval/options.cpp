@@ -27,11 +27,27 @@ bool ViewOptions::centre_only() const {
   return crops == 1 && scales.values == std::vector<double>{1};
 }
 
+void SamplingOptions::validate(const std::vector<std::string>& with) const {
+  if (mc_samples == 1)
+    fail(Fault::usage, "--mc-samples 1: a spread takes two samples or more");
+  if (mc_samples > 0 && !with.empty())
+    fail(Fault::usage, "--mc-samples and --with exclude each other: masks are ",
+         "sampled of one model");
+  fields(*this, [this](const char* name, const auto& value, const char*,
+                       const auto&) {
+    if constexpr (requires { value.has_value(); })
+      if (value && mc_samples == 0)
+        fail(Fault::usage, "--", name, " counts with --mc-samples: say how ",
+             "many masks to average over");
+  });
+}
+
 void EvalOptions::validate() const {
   require_models(model, with);
   require(data, "DATA", kDataMeaning);
   check_ranges(*this);
   view.validate();
+  sampling.validate(with);
   input.validate();
   for (const char* known : {"auto", "train", "val", "test", "all"})
     if (split == known) return;
@@ -43,6 +59,7 @@ void PredictOptions::validate() const {
   require_models(model, with);
   check_ranges(*this);
   view.validate();
+  sampling.validate(with);
   input.validate();
 }
 

@@ -9,7 +9,9 @@
 
 #include "engraft/data/loader.h"
 #include "engraft/eval/evaluator.h"
+#include "engraft/model/sampled_prediction.h"
 #include "eval/mean_probabilities.h"
+#include "eval/sampler.h"
 #include "eval/tested_model.h"
 
 namespace engraft {
@@ -31,6 +33,7 @@ std::string name_at(const Names& names, int64_t index) {
 }
 
 /// The `top` likeliest classes; of equal ones the lower index first.
+/// log_probabilities  float64 [C]
 std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
                                       const Names& names, int64_t top) {
   const auto scores = log_probabilities.contiguous();
@@ -52,18 +55,21 @@ std::vector<Prediction::Score> ranked(const torch::Tensor& log_probabilities,
 struct Scored {
   Batch batch;
   torch::Tensor scores;  ///< log probabilities, float64 [N, C], if N > 0
+  std::optional<SampledPrediction> sampled;  ///< the same with its spread
 };
 
 /// A model at work on the pictures.
 class Predictor {
  public:
   /// Both must outlive it.
-  Predictor(const TestedModel& model, const std::vector<Sample>& samples,
+  Predictor(TestedModel& model, const std::vector<Sample>& samples,
             const PredictOptions& options)
       : path_(model.classifier.path),
         samples_(samples),
         average_(options.view.average),
-        prefix_(model.chain, BlockChain::kWhole, options.run.inference,
+        sampler_(make_sampler(model, options)),
+        prefix_(model.chain, sampler_ ? sampler_->first() : BlockChain::kWhole,
+                options.run.inference,
                 std::ssize(samples) * options.view.views()),
         loader_(samples, loading(model.classifier.input, options)),
         stream_(loader_, prefix_) {
@@ -73,9 +79,16 @@ class Predictor {
   std::optional<Scored> next() {
     auto item = stream_.next();
     if (!item) return std::nullopt;
-    Scored out{std::move(item->batch), {}};
-    if (out.batch.indices.empty()) return out;
-    out.scores = average_crops(item->logits, average_);
+    const int64_t pictures = item->pictures();
+    Scored out{std::move(item->batch), {}, {}};
+    if (pictures == 0) return out;
+    if (sampler_) {
+      const auto samples = sampler_->sample(item->given, pictures, average_);
+      out.scores = log_mean_of_samples(samples);
+      out.sampled = summarise_samples(samples);
+    } else {
+      out.scores = average_crops(views_apart(item->given, pictures), average_);
+    }
     check_numbers(out);
     return out;
   }
@@ -84,6 +97,12 @@ class Predictor {
   const PrefixChoice& choice() const { return prefix_.choice(); }
 
  private:
+  static std::optional<Sampler> make_sampler(TestedModel& model,
+                                             const PredictOptions& options) {
+    if (options.sampling.mc_samples == 0) return std::nullopt;
+    return Sampler(model, options.sampling, options.run.seed);
+  }
+
   static LoaderOptions loading(const InputSpec& input,
                                const PredictOptions& options) {
     LoaderOptions out = view_loader(input, options.view, options.batch_size,
@@ -103,25 +122,26 @@ class Predictor {
   const std::string path_;
   const std::vector<Sample>& samples_;
   CropAverage average_;
+  const std::optional<Sampler> sampler_;
   FrozenPrefix prefix_;
   Loader loader_;
-  LogitsStream stream_;
+  ViewStream stream_;
 };
 
 /// Several models side by side, each on pictures prepared as it wants them.
 class Predictors {
  public:
-  Predictors(const std::vector<TestedModel>& models,
+  Predictors(std::vector<TestedModel>& models,
              const std::vector<Sample>& samples,
              const PredictOptions& options) {
-    for (const TestedModel& model : models)
+    for (TestedModel& model : models)
       each_.push_back(std::make_unique<Predictor>(model, samples, options));
   }
 
   /// The mean of their probabilities.
   std::optional<Scored> next() {
     auto out = each_[0]->next();
-    if (!out) return std::nullopt;
+    if (!out || each_.size() == 1) return out;
     std::vector<torch::Tensor> scores{out->scores};
     for (size_t i = 1; i < each_.size(); ++i) {
       const auto other = each_[i]->next();
@@ -147,6 +167,17 @@ class Predictors {
   std::vector<std::unique_ptr<Predictor>> each_;
 };
 
+Prediction prediction(const std::string& path, const Scored& scored, int64_t n,
+                      const Names& names, int64_t top) {
+  Prediction out{path, ranked(scored.scores[n], names, top), "", {}, {}};
+  if (!scored.sampled) return out;
+  for (auto& score : out.top)
+    score.spread = scored.sampled->std[n][score.index].item<double>();
+  out.entropy = scored.sampled->entropy[n].item<double>();
+  out.mutual_information = scored.sampled->mutual_information[n].item<double>();
+  return out;
+}
+
 /// The predictions of one batch, in the order of the samples.
 std::vector<Prediction> predictions(const Scored& scored,
                                     const std::vector<Sample>& samples,
@@ -154,13 +185,12 @@ std::vector<Prediction> predictions(const Scored& scored,
   const Batch& batch = scored.batch;
   std::vector<std::pair<int64_t, Prediction>> found;
   for (const auto& lost : batch.unreadable)
-    found.push_back({lost.index, {samples[lost.index].path, {}, lost.message}});
-  for (size_t n = 0; n < batch.indices.size(); ++n) {
-    const auto row = scored.scores[static_cast<int64_t>(n)];
     found.push_back(
-        {batch.indices[n],
-         {samples[batch.indices[n]].path, ranked(row, names, top), ""}});
-  }
+        {lost.index, {samples[lost.index].path, {}, lost.message, {}, {}}});
+  for (size_t n = 0; n < batch.indices.size(); ++n)
+    found.push_back(
+        {batch.indices[n], prediction(samples[batch.indices[n]].path, scored,
+                                      static_cast<int64_t>(n), names, top)});
   std::sort(found.begin(), found.end(),
             [](auto& a, auto& b) { return a.first < b.first; });
   std::vector<Prediction> out;
@@ -175,9 +205,9 @@ int64_t predict(const PredictOptions& options,
                 const std::function<void(const std::string&)>& note) {
   options.validate();
   const auto samples = samples_of(options.paths);
-  const auto models =
-      load_tested_models(paths_of(options.model, options.with), options.input,
-                         options.run.device, note);
+  auto models = load_tested_models(paths_of(options.model, options.with),
+                                   options.input, options.run.device, note);
+  if (options.sampling.mc_samples > 0) check_one_model(models, options.model);
   Predictors predictors(models, samples, options);
   int64_t unreadable = 0;
   while (const auto scored = predictors.next())
@@ -201,10 +231,16 @@ Json to_json(const Prediction& prediction) {
   out["class"] = prediction.top.at(0).name;
   out["probability"] = prediction.top.at(0).probability;
   out["top"] = Json::array();
-  for (const auto& score : prediction.top)
+  for (const auto& score : prediction.top) {
     out["top"].push_back({{"class", score.name},
                           {"index", score.index},
                           {"probability", score.probability}});
+    if (score.spread) out["top"].back()["spread"] = *score.spread;
+  }
+  if (!prediction.entropy) return out;
+  out["spread"] = spelled(prediction.top[0].spread);
+  out["entropy"] = *prediction.entropy;
+  out["mutual_information"] = spelled(prediction.mutual_information);
   return out;
 }
 

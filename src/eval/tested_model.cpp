@@ -91,19 +91,18 @@ LoaderOptions view_loader(const InputSpec& input, const ViewOptions& view,
   return out;
 }
 
-void LogitsStream::begin(Batch batch) {
+void ViewStream::begin(Batch batch) {
   Begun next;
-  next.pictures = std::ssize(batch.indices);
   // The images are freed as soon as they are computed.
   const torch::Tensor images = std::exchange(batch.images, {});
-  if (next.pictures > 0)
+  if (!batch.indices.empty())
     next.pending =
         model_.begin(images.dim() == 5 ? images.flatten(0, 1) : images);
   next.batch = std::move(batch);
   begun_.push_back(std::move(next));
 }
 
-std::optional<LogitsStream::Item> LogitsStream::next() {
+std::optional<ViewStream::Item> ViewStream::next() {
   while (!ended_ && begun_.size() < 2) {
     auto batch = loader_.next();
     ended_ = !batch;
@@ -113,20 +112,23 @@ std::optional<LogitsStream::Item> LogitsStream::next() {
   Begun first = std::move(begun_.front());
   begun_.pop_front();
   Item out{std::move(first.batch), {}};
-  if (first.pending) {
-    const auto flat = first.pending->get();
-    out.logits = flat.to(torch::kCPU, torch::kFloat64)
-                     .reshape({first.pictures, flat.size(0) / first.pictures,
-                               flat.size(1)});
-  }
+  if (first.pending) out.given = first.pending->get();
   return out;
+}
+
+torch::Tensor views_apart(const torch::Tensor& logits, int64_t pictures) {
+  return logits.to(torch::kCPU, torch::kFloat64)
+      .reshape({pictures, logits.size(0) / pictures, logits.size(1)});
 }
 
 void for_each_logits(
     Loader& loader, FrozenPrefix& model,
     const std::function<void(const Batch&, const torch::Tensor&)>& each) {
-  LogitsStream stream(loader, model);
-  while (const auto item = stream.next()) each(item->batch, item->logits);
+  ViewStream stream(loader, model);
+  while (const auto item = stream.next())
+    each(item->batch, item->pictures() > 0
+                          ? views_apart(item->given, item->pictures())
+                          : torch::Tensor());
 }
 
 }  // namespace engraft

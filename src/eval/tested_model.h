@@ -43,19 +43,20 @@ const std::vector<std::string>& class_names(
 LoaderOptions view_loader(const InputSpec& input, const ViewOptions& view,
                           int64_t batch_size, int64_t threads);
 
-/// The batches of a loader's epoch, in order, with the logits of their views.
-/// The model works on the next batch meanwhile. Loader and model must outlive
-/// it.
-class LogitsStream {
+/// The batches of a loader's epoch, in order, with what a model, or its first
+/// blocks, give for their views. The next batch is worked on meanwhile. Loader
+/// and model must outlive it.
+class ViewStream {
  public:
-  LogitsStream(Loader& loader, FrozenPrefix& model)
+  ViewStream(Loader& loader, FrozenPrefix& model)
       : loader_(loader), model_(model) {}
 
   struct Item {
     Batch batch;  ///< without its images
-    /// float64 on the CPU, [N, V, C] for N pictures in V views; undefined for
-    /// a batch without a readable picture.
-    torch::Tensor logits;
+    /// float32 [N * V, ...] for N pictures in V views; undefined for a batch
+    /// without a readable picture.
+    torch::Tensor given;
+    int64_t pictures() const { return std::ssize(batch.indices); }
   };
   /// nullopt at the end of the epoch.
   std::optional<Item> next();
@@ -63,7 +64,6 @@ class LogitsStream {
  private:
   struct Begun {
     Batch batch;
-    int64_t pictures = 0;
     std::optional<FrozenPrefix::Pending> pending;
   };
   void begin(Batch batch);
@@ -74,7 +74,11 @@ class LogitsStream {
   std::deque<Begun> begun_;
 };
 
-/// Calls `each` with all of a LogitsStream.
+/// Logits of N pictures in V views, [N * V, C] -> float64 [N, V, C] on the CPU.
+torch::Tensor views_apart(const torch::Tensor& logits, int64_t pictures);
+
+/// Calls `each` with all of a ViewStream of a whole model, its logits as
+/// views_apart has them.
 void for_each_logits(
     Loader& loader, FrozenPrefix& model,
     const std::function<void(const Batch&, const torch::Tensor&)>& each);

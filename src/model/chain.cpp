@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <unordered_set>
 
@@ -13,6 +14,7 @@
 #include "model/block_graphs.h"
 #include "model/cut.h"
 #include "model/head.h"
+#include "model/taps.h"
 #include "model/training_graph.h"
 
 namespace engraft {
@@ -34,9 +36,15 @@ struct Block {
 struct NoisyCodes {
   std::once_flag making;
   std::vector<Code> codes;
-  int64_t first_random = 0;  ///< block that draws numbers; their count for none
+  std::vector<bool> random;  ///< blocks that draw numbers
   RegulariserReport report;
 };
+
+Noise noise_of(BlockMode mode) {
+  return mode == BlockMode::training   ? Noise::training
+         : mode == BlockMode::sampling ? Noise::sampling
+                                       : Noise::statistics;
+}
 
 int64_t count_kind(Graph& graph, bool (*is_kind)(const Node*)) {
   int64_t count = 0;
@@ -132,8 +140,13 @@ struct BlockChain::State {
   std::vector<Block> parts;  ///< the head last
   bool fused_head = false;
   RegulariserOptions regularisers;
-  std::unique_ptr<NoisyCodes> training = std::make_unique<NoisyCodes>(),
-                              sampling = std::make_unique<NoisyCodes>();
+  std::array<std::unique_ptr<NoisyCodes>, 3> noises =
+      no_noises();  ///< by Noise
+
+  static std::array<std::unique_ptr<NoisyCodes>, 3> no_noises() {
+    return {std::make_unique<NoisyCodes>(), std::make_unique<NoisyCodes>(),
+            std::make_unique<NoisyCodes>()};
+  }
 
   const std::vector<Block>& blocks() {
     std::call_once(
@@ -142,18 +155,17 @@ struct BlockChain::State {
   }
 
   const NoisyCodes& noisy(Noise noise) {
-    NoisyCodes& out = noise == Noise::training ? *training : *sampling;
+    NoisyCodes& out = *noises[static_cast<size_t>(noise)];
     std::call_once(out.making, [&] { make(out, regularisers, noise); });
     return out;
   }
 
   void make(NoisyCodes& out, const RegulariserOptions& options, Noise noise) {
-    const auto graphs = noisy_graphs(block_parts(), options, noise, out.report);
-    const auto random =
-        std::find_if(graphs.begin(), graphs.end(),
-                     [](const auto& graph) { return draws_numbers(*graph); });
-    out.first_random = random - graphs.begin();
-    for (const auto& graph : graphs) out.codes.emplace_back(graph, "block");
+    for (const auto& graph :
+         noisy_graphs(block_parts(), options, noise, out.report)) {
+      out.random.push_back(draws_numbers(*graph));
+      out.codes.emplace_back(graph, "block");
+    }
   }
 
   std::vector<BlockPart> block_parts() {
@@ -168,9 +180,7 @@ struct BlockChain::State {
 
   const Code& code(int64_t block, BlockMode mode) {
     if (mode == BlockMode::inference) return blocks()[block].inference;
-    return noisy(mode == BlockMode::training ? Noise::training
-                                             : Noise::sampling)
-        .codes[block];
+    return noisy(noise_of(mode)).codes[block];
   }
 
   /// Names and sizes of the final layer.
@@ -279,7 +289,7 @@ torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
     // With the tail of the backbone in the head block, a run of the head alone
     // is a run with that tail frozen.
     const bool frozen_tail = state_->fused_head && begin == num_blocks();
-    const bool frozen = mode == BlockMode::training && frozen_tail;
+    const bool frozen = mode != BlockMode::sampling && frozen_tail;
     if (i == begin && block.writes_input && out.is_same(x)) out = out.clone();
     const Code& code = state_->code(i, frozen ? BlockMode::inference : mode);
     out = run_graph(code, out, block.tensors).at(0);
@@ -310,31 +320,57 @@ torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
 RegulariserReport BlockChain::regularise(const RegulariserOptions& options) {
   options.validate();
   State& s = *state_;
-  auto training = std::make_unique<NoisyCodes>();
+  auto noises = State::no_noises();
+  NoisyCodes& training = *noises[static_cast<size_t>(Noise::training)];
   if (options.any()) {
-    std::call_once(training->making,
-                   [&] { s.make(*training, options, Noise::training); });
-    check_found(options, training->report);
+    std::call_once(training.making,
+                   [&] { s.make(training, options, Noise::training); });
+    check_found(options, training.report);
   }
   s.regularisers = options;
-  s.training = std::move(training);
-  s.sampling = std::make_unique<NoisyCodes>();
-  return s.training->report;
+  s.noises = std::move(noises);
+  return training.report;
 }
 
-torch::Tensor BlockChain::sample_logits(const torch::Tensor& images,
-                                        int64_t samples) const {
+std::vector<torch::Tensor> BlockChain::running_statistics(int64_t begin) const {
+  const RegulariserOptions& options = state_->regularisers;
+  const std::vector<Block>& blocks = state_->blocks();
+  std::vector<torch::Tensor> out;
+  std::unordered_set<const void*> seen;
+  // The tail of the backbone in a head block is frozen with it: see run.
+  if (state_->fused_head && begin == num_blocks()) return out;
+  for (size_t i = static_cast<size_t>(begin); i < blocks.size(); ++i)
+    for_each_node(blocks[i].graph->block(), [&](Node* node) {
+      if (!is_batch_norm(node) || !moves_statistics(node, options)) return;
+      for (const size_t operand : {3, 4})
+        if (const Value* value = node->input(operand);
+            value->node() == blocks[i].graph->param_node()) {
+          const torch::Tensor& t = blocks[i].tensors.at(value->offset() - 1);
+          if (seen.insert(t.unsafeGetTensorImpl()).second) out.push_back(t);
+        }
+    });
+  return out;
+}
+
+int64_t BlockChain::first_random(int64_t begin) const {
+  const std::vector<bool>& random = state_->noisy(Noise::sampling).random;
+  const auto found = std::find(random.begin() + begin, random.end(), true);
+  if (found == random.end())
+    fail(Fault::usage, "nothing in the model is random",
+         begin > 0 ? " from block " + std::to_string(begin) + " on" : "",
+         ": it has no dropout", begin > 0 ? " there" : "",
+         "; --head-dropout, --drop-connect and --fractional-pooling give it ",
+         "something to sample");
+  return found - random.begin();
+}
+
+torch::Tensor BlockChain::sample_logits(const torch::Tensor& x, int64_t samples,
+                                        int64_t begin) const {
   if (samples < 1)
     fail(Fault::usage, "samples: ", samples, " is less than one");
-  const int64_t end = num_blocks() + 1;
-  const int64_t first = state_->noisy(Noise::sampling).first_random;
-  if (first == end)
-    fail(Fault::usage,
-         "nothing in the model is random: it has no dropout; "
-         "--head-dropout, --drop-connect and --fractional-pooling give it ",
-         "something to sample");
+  const int64_t end = num_blocks() + 1, first = first_random(begin);
   torch::NoGradGuard no_grad;
-  const torch::Tensor features = run_frozen(images, 0, first);
+  const torch::Tensor features = run_frozen(x, begin, first);
   std::vector<torch::Tensor> out;
   for (int64_t i = 0; i < samples; ++i)
     out.push_back(run(features, first, end, BlockMode::sampling));
@@ -453,7 +489,8 @@ std::vector<BatchNormMoments> BatchNormProbe::run(
   return out;
 }
 
-std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
+std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end,
+                                    const std::vector<int64_t>& taps) {
   if (end == BlockChain::kWhole) return closed_graph(chain.state_->lowered);
   const auto& blocks = chain.state_->blocks();
   TORCH_CHECK(0 <= end && end <= std::ssize(blocks), "blocks [0, ", end,
@@ -461,11 +498,24 @@ std::shared_ptr<Graph> prefix_graph(const BlockChain& chain, int64_t end) {
   auto graph = std::make_shared<Graph>();
   Value* value = graph->addInput();
   value->setType(c10::TensorType::get());
+  std::vector<Value*> tapped;
+  const auto tap = [&](int64_t cut) {
+    if (std::ranges::find(taps, cut) != taps.end())
+      tapped.push_back(insert_tap(*graph, value, chain, cut));
+  };
+  tap(0);
   for (int64_t i = 0; i < end; ++i) {
     std::vector<Value*> inputs{value};
     for (const torch::Tensor& tensor : blocks[i].tensors)
       inputs.push_back(insert_constant(*graph, tensor));
     value = torch::jit::insertGraph(*graph, *blocks[i].graph, inputs).at(0);
+    tap(i + 1);
+  }
+  if (!tapped.empty()) {
+    Value* list =
+        graph->insertNode(graph->createList(c10::TensorType::get(), tapped))
+            ->output();
+    value = graph->insert(torch::jit::aten::cat, {list, 1});
   }
   graph->registerOutput(value);
   return graph;

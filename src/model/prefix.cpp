@@ -88,6 +88,7 @@ struct Way {
 struct FrozenPrefix::State {
   const BlockChain* chain = nullptr;
   int64_t end = 0;
+  std::vector<int64_t> taps;
   InferenceKind wanted = InferenceKind::automatic;
   int64_t pictures = 0, group = 1;
   bool chosen = false;
@@ -103,7 +104,7 @@ struct FrozenPrefix::State {
   Way build(InferenceKind kind) const {
     Way out;
     out.kind = kind;
-    auto graph = prefix_graph(*chain, end);
+    auto graph = prefix_graph(*chain, end, taps);
     if (kind != InferenceKind::plain) torch::jit::OptimizeFrozenGraph(graph);
     if (kind == InferenceKind::bf16) out.dtype = at::kBFloat16;
     const bool fuse =
@@ -273,10 +274,12 @@ struct FrozenPrefix::State {
 };
 
 FrozenPrefix::FrozenPrefix(const BlockChain& chain, int64_t end,
-                           InferenceKind kind, int64_t pictures)
+                           InferenceKind kind, int64_t pictures,
+                           std::vector<int64_t> taps)
     : state_(std::make_unique<State>()) {
   state_->chain = &chain;
   state_->end = end;
+  state_->taps = std::move(taps);
   state_->wanted = kind;
   state_->pictures = pictures;
   state_->group = group_size(input_size(chain), chain.device().is_cuda());

@@ -92,7 +92,7 @@ class Rewriting {
   }
 
  private:
-  bool training() const { return noise_ == Noise::training; }
+  bool training() const { return noise_ != Noise::sampling; }
 
   template <typename... Text>
   void changed(int64_t& count, const Text&... text) {
@@ -165,8 +165,11 @@ class Rewriting {
 
   void set_batch_norm(Node* node, size_t i) {
     const bool running = options_.bn_statistics == BatchNormStatistics::running;
+    const bool replaces =
+        noise_ == Noise::statistics && moves_statistics(node, options_);
     if (!running) set_constant(node, 5, true);
     if (options_.bn_momentum) set_constant(node, 6, *options_.bn_momentum);
+    if (replaces) set_constant(node, 6, 1.0);
     if (running)
       changed(report_.batch_norms,
               "batch norm on running statistics: ", parts_[i].name);
@@ -239,6 +242,14 @@ std::vector<std::shared_ptr<Graph>> noisy_graphs(
     const std::vector<BlockPart>& parts, const RegulariserOptions& options,
     Noise noise, RegulariserReport& report) {
   return Rewriting(parts, options, noise, report).run();
+}
+
+bool moves_statistics(const Node* batch_norm,
+                      const RegulariserOptions& options) {
+  const auto momentum = options.bn_momentum
+                            ? options.bn_momentum
+                            : constant_number(batch_norm->input(6));
+  return options.bn_statistics == BatchNormStatistics::batch && momentum != 0.0;
 }
 
 bool draws_numbers(Graph& graph) {

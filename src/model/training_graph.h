@@ -18,8 +18,9 @@ struct BlockPart {
 };
 
 enum class Noise {
-  training,  ///< batch norms on the batch's statistics too
-  sampling   ///< batch norms as in inference, every residual branch kept
+  training,   ///< batch norms on the batch's statistics too
+  sampling,   ///< batch norms as in inference, every residual branch kept
+  statistics  ///< as training, running statistics replaced by the batch's
 };
 
 /// Graphs of the whole chain, the head last, with dropouts on and what
@@ -28,6 +29,11 @@ enum class Noise {
 std::vector<std::shared_ptr<Graph>> noisy_graphs(
     const std::vector<BlockPart>& parts, const RegulariserOptions& options,
     Noise noise, RegulariserReport& report);
+
+/// A pass of a training graph changes the running statistics of this batch
+/// norm, which stands in the graph that inference runs.
+bool moves_statistics(const Node* batch_norm,
+                      const RegulariserOptions& options);
 
 /// Two runs of such a graph can differ.
 bool draws_numbers(Graph& graph);

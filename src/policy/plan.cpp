@@ -11,6 +11,16 @@ namespace {
 // A set is large from so many training pictures on, in all or a class.
 constexpr int64_t kLargeTotal = 10000;
 constexpr int64_t kLargePerClass = 1000;
+// Of what the head alone gets wrong, the share that training blocks wins.
+constexpr double kShareSimilar = 0.15, kShareUncertain = 0.35,
+                 kShareDifferent = 0.5;
+// Share of the blocks that stay frozen where few pictures train the rest.
+constexpr double kSmallCut = 2.0 / 3;
+// Points of accuracy below which that is not worth its time.
+constexpr double kWorthTraining = 0.005;
+// A mirror image is something else from this statistic on, and from this loss
+// of accuracy on.
+constexpr double kFlipZ = 2, kFlipLoss = 0.02;
 // Random views of a picture that a solved head learns from, and the most that
 // live blocks get by themselves.
 constexpr int64_t kSolvedViews = 3, kMostViews = 8;
@@ -45,6 +55,21 @@ constexpr Quadrant kQuadrants[] = {
      "there are enough pictures to retrain all but the first, general "
      "features"},
 };
+
+/// How far a budget cuts a plan down, in the order in which it does.
+struct Cut {
+  double passes = 1;   ///< share of the epochs
+  bool blocks = true;  ///< else the head alone
+  int64_t views = kSolvedViews;
+};
+constexpr Cut kCuts[] = {{1, true, kSolvedViews},
+                         {0.7, true, kSolvedViews},
+                         {0.5, true, kSolvedViews},
+                         {0.35, true, kSolvedViews},
+                         {0.25, true, kSolvedViews},
+                         {1, false, kSolvedViews},
+                         {0.5, false, 2},
+                         {0.25, false, 1}};
 
 const Quadrant& find_quadrant(SizeClass size, SimilarityClass similarity) {
   for (const Quadrant& q : kQuadrants)
@@ -107,20 +132,68 @@ std::string why_similarity(const Similarity& s) {
     out << "the original head's mean confidence is " << s.value << ", "
         << (similar ? "at least " : "below ") << s.border << " (" << s.images
         << " pictures)";
+  if (s.uncertain) out << "; near the border, so both are allowed for";
   return out.str();
+}
+
+std::string points(double share) {
+  std::ostringstream out;
+  out.precision(1);
+  out << std::fixed << 100 * share;
+  return out.str();
+}
+
+/// Whether training blocks can pay, from what the head alone gets wrong.
+struct Worth {
+  bool training = false;
+  std::string why;
+};
+
+Worth judge_worth(const PlanInputs& inputs) {
+  const Evidence& e = inputs.evidence;
+  const bool similar = inputs.similarity.verdict == SimilarityClass::similar;
+  const double share = inputs.similarity.uncertain ? kShareUncertain
+                       : similar                   ? kShareSimilar
+                                                   : kShareDifferent;
+  const double gain = share * e.head_room();
+  Worth out;
+  out.training = gain >= kWorthTraining;
+  out.why =
+      text("a head on the pretrained features gets ", points(e.accuracy()),
+           " % of held-out training pictures right;"
+           " training blocks, which on ",
+           inputs.similarity.uncertain ? "sets near the border"
+           : similar                   ? "similar sets"
+                                       : "different sets",
+           " wins about ", std::llround(100 * share),
+           " % of the rest, could add ", points(gain),
+           " points: ", out.training ? "worth trying" : "not worth its time");
+  return out;
 }
 
 void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
                    int64_t override_until, const Quadrant& quadrant,
-                   TransferPlan& plan, Decisions& decisions) {
-  const int64_t own =
-      inputs.frozen_graph
-          ? inputs.num_blocks
-          : std::llround(quadrant.frozen *
-                         static_cast<double>(inputs.num_blocks));
-  plan.freeze_until = override_until >= 0 ? override_until : own;
+                   const Cut& cut, TransferPlan& plan, Decisions& decisions) {
+  const auto blocks = static_cast<double>(inputs.num_blocks);
+  int64_t own = std::llround(quadrant.frozen * blocks);
   std::string why = quadrant.why_frozen;
-  if (inputs.frozen_graph) why = "the graph is frozen: only its head is left";
+  if (inputs.evidence.measured()) {
+    const Worth worth = judge_worth(inputs);
+    why = worth.why;
+    if (!worth.training)
+      own = inputs.num_blocks;
+    else if (own == inputs.num_blocks)
+      own = std::llround(kSmallCut * blocks);
+  }
+  if (!cut.blocks) {
+    own = inputs.num_blocks;
+    why = "all that fits into --time " + options.time;
+  }
+  if (inputs.frozen_graph) {
+    own = inputs.num_blocks;
+    why = "the graph is frozen: only its head is left";
+  }
+  plan.freeze_until = override_until >= 0 ? override_until : own;
   if (override_until >= 0)
     why = "given: --freeze-until " + options.freeze_until;
   const int64_t live = inputs.num_blocks - plan.freeze_until;
@@ -136,8 +209,9 @@ void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
       live == 0 ? text("all ", inputs.num_blocks, " blocks")
       : plan.freeze_until == 0
           ? std::string("nothing")
-          : text("blocks 0-", plan.freeze_until - 1, " of ", inputs.num_blocks,
-                 " (", percent, " % of the backbone's weights are trained)");
+          : text("blocks 0-", plan.freeze_until - 1, " of ", inputs.num_blocks);
+  if (live > 0 && plan.freeze_until > 0 && override_until < 0)
+    why += text(" (", percent, " % of the backbone's weights are trained)");
   decisions.add("frozen", value, why);
 }
 
@@ -171,12 +245,18 @@ void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
 /// Passes that learn the head alone: all of them, or a first share.
 void decide_head_epochs(const PlanOptions& options, bool solved,
                         TransferPlan& plan, Decisions& decisions) {
+  // With a proof the first epoch is the solved head's, which is put aside.
+  const int64_t aside = plan.proof ? 1 : 0;
+  const int64_t rest = plan.epochs - aside;
   plan.head_epochs = decisions.decide<int64_t>(
       "head-epochs", options.head_epochs,
-      solved ? std::min<int64_t>(plan.epochs - 1, 1)
-             : std::min<int64_t>(plan.epochs - 1,
-                                 std::max<int64_t>(1, plan.epochs / 5)),
-      "a random head would send noise into the pretrained blocks");
+      aside + (solved ? std::min<int64_t>(rest - 1, 1)
+                      : std::min<int64_t>(rest - 1,
+                                          std::max<int64_t>(1, rest / 5))),
+      plan.proof ? "the first solves for the head alone, to compare with; the "
+                   "others warm up a fresh one, which would send noise into "
+                   "the pretrained blocks"
+                 : "a random head would send noise into the pretrained blocks");
   if (plan.head_epochs > plan.epochs)
     fail(Fault::usage, "--head-epochs ", plan.head_epochs,
          " is above --epochs ", plan.epochs);
@@ -184,9 +264,13 @@ void decide_head_epochs(const PlanOptions& options, bool solved,
 
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
                    const Quadrant& quadrant, int64_t total, bool live,
-                   TransferPlan& plan, Decisions& decisions) {
-  plan.solved_head =
-      inputs.solved_head && (!live || inputs.solved_before_blocks);
+                   const Cut& cut, TransferPlan& plan, Decisions& decisions) {
+  plan.proof = live && inputs.solved_head && !inputs.solved_before_blocks &&
+               inputs.evidence.measured() && options.epochs.value_or(3) >= 3 &&
+               options.freeze_until == "auto";
+  plan.solved_head = inputs.solved_head &&
+                     (!live || plan.proof || inputs.solved_before_blocks);
+  plan.evaluation_view = plan.solved_head && inputs.evidence.measured();
   if (!live && plan.solved_head) {
     plan.epochs = plan.head_epochs = 1;
     std::string why = "one optimum, found on all views of all pictures at once";
@@ -196,22 +280,29 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
     decisions.add("epochs", "1", why);
     return;
   }
-  const int64_t own =
+  const int64_t whole =
       std::clamp<int64_t>(quadrant.pictures / std::max<int64_t>(total, 1),
                           quadrant.min_epochs, quadrant.max_epochs);
+  const int64_t own =
+      std::max<int64_t>(std::llround(cut.passes * static_cast<double>(whole)),
+                        std::min<int64_t>(whole, 2)) +
+      (plan.proof ? 1 : 0);
   plan.epochs = decisions.decide(
       "epochs", options.epochs, own,
       text("about ", quadrant.pictures, " views in all, but ",
-           quadrant.min_epochs, " to ", quadrant.max_epochs, " passes"));
+           quadrant.min_epochs, " to ", quadrant.max_epochs, " passes",
+           cut.passes < 1 ? ", cut to what fits into --time " + options.time
+                          : std::string()));
   if (live)
-    decide_head_epochs(options, plan.solved_head, plan, decisions);
+    decide_head_epochs(options, plan.solved_head && !plan.proof, plan,
+                       decisions);
   else
     plan.head_epochs = plan.epochs;
 }
 
 /// Views that pass the frozen blocks once each.
 void decide_views(const PlanInputs& inputs, const PlanOptions& options,
-                  int64_t total, bool live, TransferPlan& plan,
+                  int64_t total, bool live, const Cut& cut, TransferPlan& plan,
                   Decisions& decisions) {
   if (plan.freeze_until == 0) {
     plan.views = 0;  // nothing is frozen, nothing is kept
@@ -220,7 +311,8 @@ void decide_views(const PlanInputs& inputs, const PlanOptions& options,
   const bool solved = !live && inputs.solved_head;
   const int64_t wanted =
       solved
-          ? std::min(options.epochs.value_or(kSolvedViews), kSolvedViews)
+          ? std::min({options.epochs.value_or(kSolvedViews), kSolvedViews,
+                      cut.views})
           : std::clamp<int64_t>((plan.epochs + 2) / 3,
                                 std::min<int64_t>(2, plan.epochs), kMostViews);
   const auto elements =
@@ -244,11 +336,91 @@ void decide_views(const PlanInputs& inputs, const PlanOptions& options,
   if (!solved) plan.views = std::min(plan.views, plan.epochs);
 }
 
-}  // namespace
+/// Turns mirror images off where they are something else.
+AugmentOptions decide_flips(const PlanInputs& inputs,
+                            const AugmentOptions& augment,
+                            Decisions& decisions) {
+  AugmentOptions out = augment;
+  for (const FlipProbe& probe : inputs.evidence.flips) {
+    if (probe.kind != "horizontal" || probe.pictures == 0 || !augment.flip)
+      continue;
+    const double lost = probe.accuracy - probe.flipped_accuracy;
+    out.flip = !(probe.z >= kFlipZ && lost >= kFlipLoss);
+    decisions.add(
+        "flip", out.flip ? "yes" : "no",
+        text("the head gets ", points(probe.flipped_accuracy), " % of ",
+             probe.pictures, " mirrored pictures right, ",
+             points(probe.accuracy), " % as they are: ",
+             out.flip ? "they keep their class" : "they are something else"));
+  }
+  return out;
+}
 
-TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
-                         const AugmentOptions& augment,
-                         int64_t freeze_override) {
+/// What the user could do that the plan cannot.
+void advise(const PlanInputs& inputs, TransferPlan& plan) {
+  const Evidence& e = inputs.evidence;
+  if (!e.measured()) return;
+  constexpr double kWorthSaying = 0.01;
+  const double now = e.head_room(), twice = e.error_with(2);
+  if (now - twice >= kWorthSaying && now > 2 * e.accuracy_error)
+    plan.advice.push_back(
+        text("twice as many pictures would bring the head's errors from ",
+             points(now), " % to about ", points(twice), " %"));
+  constexpr double kManyCopies = 0.9;
+  if (e.distinct < kManyCopies)
+    plan.advice.push_back(
+        text("only ", points(e.distinct),
+             " % of the pictures differ clearly from the others: near-"
+             "duplicates teach little, and on both sides of a split they make "
+             "results look better than they are"));
+  const std::vector<int64_t>& counts = inputs.images_per_class;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  constexpr int64_t kUnbalanced = 10;
+  if (*most >= kUnbalanced * std::max<int64_t>(*least, 1))
+    plan.advice.push_back(text("the largest class has ", *most,
+                               " training pictures, the "
+                               "smallest ",
+                               *least,
+                               ": --class-weights balanced, or more "
+                               "pictures there, if all classes matter alike"));
+}
+
+/// Of what the blocks [0, cut) do, as a share of all blocks.
+double share_in_front(const PlanInputs& inputs, int64_t cut) {
+  const auto& work = inputs.block_work;
+  const double all = std::accumulate(work.begin(), work.end(), 0.0);
+  return all > 0 ? std::accumulate(work.begin(), work.begin() + cut, 0.0) / all
+                 : 1;
+}
+
+double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
+  const Speed& speed = *inputs.speed;
+  const auto& counts = inputs.images_per_class;
+  const auto train = static_cast<double>(
+      std::accumulate(counts.begin(), counts.end(), int64_t{0}));
+  const auto val = static_cast<double>(inputs.val_pictures);
+  const double frozen = share_in_front(inputs, plan.freeze_until);
+  // Decoding is hidden behind what takes longer.
+  const auto through = [&](double share) {
+    return std::max(share * speed.inference, speed.decode);
+  };
+  const auto views = static_cast<double>(plan.views);
+  const auto stepped =
+      static_cast<double>(plan.epochs - (plan.solved_head ? 1 : 0));
+  double out = speed.fixed;
+  if (plan.proof) out += (train + val) * through(1);
+  out += (train * (plan.views > 0 ? views : stepped) + val) * through(frozen);
+  out += train * stepped * (1 - frozen) * speed.training;
+  out += val * stepped * (1 - frozen) * speed.inference;
+  const auto tested =
+      static_cast<double>(inputs.val_pictures + inputs.test_pictures);
+  return out +
+         tested * static_cast<double>(inputs.test_views) * speed.inference;
+}
+
+TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
+                      const AugmentOptions& augment, int64_t freeze_override,
+                      const Cut& cut) {
   TransferPlan plan;
   Decisions decisions(plan.reasons);
   const auto& counts = inputs.images_per_class;
@@ -260,6 +432,7 @@ TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
   plan.size = decisions.decide("size", options.size,
                                large ? SizeClass::large : SizeClass::small,
                                why_size(total, classes));
+  plan.evidence = inputs.evidence;
   plan.similarity = inputs.similarity;
   if (options.similarity) {
     plan.similarity.verdict = *options.similarity;
@@ -268,16 +441,37 @@ TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
   decisions.add("similarity", std::string(name_of(plan.similarity.verdict)),
                 why_similarity(plan.similarity));
   const Quadrant& quadrant = find_quadrant(plan.size, plan.similarity.verdict);
-  decide_blocks(inputs, options, freeze_override, quadrant, plan, decisions);
+  decide_blocks(inputs, options, freeze_override, quadrant, cut, plan,
+                decisions);
   const bool live = plan.freeze_until < inputs.num_blocks;
-  decide_epochs(inputs, options, quadrant, total, live, plan, decisions);
+  decide_epochs(inputs, options, quadrant, total, live, cut, plan, decisions);
   decide_rates(options, quadrant, total, live, plan, decisions);
-  decide_views(inputs, options, total, live, plan, decisions);
+  decide_views(inputs, options, total, live, cut, plan, decisions);
   const AugmentStrength strength = decisions.decide(
       "augment", augment.augment, quadrant.augment,
       "random crops, mirror images and colours stand for pictures that are "
       "not there");
-  plan.augment = augment_settings(strength, augment);
+  plan.augment =
+      augment_settings(strength, decide_flips(inputs, augment, decisions));
+  advise(inputs, plan);
+  if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);
+  return plan;
+}
+
+}  // namespace
+
+TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
+                         const AugmentOptions& augment,
+                         int64_t freeze_override) {
+  TransferPlan plan;
+  for (const Cut& cut : kCuts) {
+    plan = cut_plan(inputs, options, augment, freeze_override, cut);
+    if (!(inputs.seconds > 0) || plan.seconds <= inputs.seconds) return plan;
+  }
+  plan.advice.push_back(text("--time ", options.time,
+                             " is less than what the least plan is "
+                             "estimated to take, ",
+                             std::llround(plan.seconds), " s"));
   return plan;
 }
 
@@ -286,19 +480,29 @@ Json to_json(const TransferPlan& plan) {
   for (const Reason& r : plan.reasons)
     reasons.push_back(
         {{"decision", r.decision}, {"value", r.value}, {"because", r.because}});
-  return {{"size", std::string(name_of(plan.size))},
-          {"similarity", to_json(plan.similarity)},
-          {"freeze_until", plan.freeze_until},
-          {"solved_head", plan.solved_head},
-          {"head_epochs", plan.head_epochs},
-          {"epochs", plan.epochs},
-          {"views", plan.views},
-          {"batch_size", plan.batch_size},
-          {"head_lr", plan.head_lr},
-          {"backbone_lr", plan.backbone_lr},
-          {"block_decay", plan.block_decay},
-          {"augment", to_json(plan.augment)},
-          {"reasons", reasons}};
+  Json deeper = Json::array();
+  for (const DeeperStage& d : plan.deeper)
+    deeper.push_back(
+        {{"cut", d.cut}, {"epochs", d.epochs}, {"views", d.views}});
+  return {
+      {"size", std::string(name_of(plan.size))},
+      {"similarity", to_json(plan.similarity)},
+      {"evidence", plan.evidence.measured() ? to_json(plan.evidence) : Json()},
+      {"proof", plan.proof},
+      {"deeper", deeper},
+      {"advice", plan.advice},
+      {"estimated_seconds", plan.seconds > 0 ? Json(plan.seconds) : Json()},
+      {"freeze_until", plan.freeze_until},
+      {"solved_head", plan.solved_head},
+      {"head_epochs", plan.head_epochs},
+      {"epochs", plan.epochs},
+      {"views", plan.views},
+      {"batch_size", plan.batch_size},
+      {"head_lr", plan.head_lr},
+      {"backbone_lr", plan.backbone_lr},
+      {"block_decay", plan.block_decay},
+      {"augment", to_json(plan.augment)},
+      {"reasons", reasons}};
 }
 
 }  // namespace engraft

@@ -3,12 +3,14 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "data/content_hash.h"
 #include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
 #include "engraft/threads.h"
+#include "policy/sample_evenly.h"
 
 namespace engraft {
 namespace {
@@ -18,37 +20,15 @@ namespace {
 constexpr double kBatchNormBorder = 0.65;
 // Mean largest probability of the original head: 0.77 against 0.29 there.
 constexpr double kConfidenceBorder = 0.5;
+// On both sides of a border, where no kind of pictures was seen.
+constexpr double kBatchNormBand = 0.12, kConfidenceBand = 0.1;
+constexpr int64_t kEighths = 8;
 // The early layers say what kind of picture it is; the late ones what is on
 // it, which the fine-tuning is there to learn.
 constexpr double kDepth = 1.0 / 3;
 // Variances below this are of channels that never fire.
 constexpr double kEpsilon = 1e-5;
 constexpr int64_t kBatch = 32, kGroup = 2;
-
-/// Up to max_images of `samples`, evenly over the classes, each class in the
-/// order of its pictures' content, so that paths do not matter.
-std::vector<Sample> evenly(const std::vector<Sample>& samples,
-                           int64_t num_classes, int64_t max_images) {
-  std::vector<std::vector<Sample>> classes(num_classes);
-  for (const Sample& s : samples) classes.at(s.label).push_back(s);
-  for (auto& c : classes)
-    std::sort(c.begin(), c.end(), [](const Sample& a, const Sample& b) {
-      return a.content < b.content;
-    });
-  std::vector<Sample> out;
-  for (size_t round = 0; static_cast<int64_t>(out.size()) < max_images;
-       ++round) {
-    bool any = false;
-    for (const auto& c : classes) {
-      if (round >= c.size() || static_cast<int64_t>(out.size()) >= max_images)
-        continue;
-      out.push_back(c[round]);
-      any = true;
-    }
-    if (!any) break;
-  }
-  return out;
-}
 
 /// Sums over pictures of what a batch norm sees of each.
 struct Moments {
@@ -63,10 +43,10 @@ struct Moments {
     sum *= count;
     squares *= count;
   }
-  void add(const Moments& other) {
-    sum += other.sum;
-    squares += other.squares;
-    count += other.count;
+  void add(const Moments& other, double sign = 1) {
+    sum = sum + sign * other.sum;
+    squares = squares + sign * other.squares;
+    count += sign * other.count;
   }
 
   /// |log(variance / running variance)| of each channel.
@@ -79,7 +59,7 @@ struct Moments {
 
 /// A measurement as the cache keeps it; the borders are the program's.
 struct Measured {
-  double value = 0, confidence = 0;
+  double value = 0, standard_error = 0, confidence = 0;
   int64_t images = 0, by_batch_norm = 0;
 };
 
@@ -104,6 +84,59 @@ Part look(const BlockChain& chain, const BatchNormProbe& probe,
   return out;
 }
 
+/// Sums of some of the pictures.
+struct Sums {
+  std::map<std::string, Moments> moments;
+  double confidence = 0, pictures = 0;
+
+  void add(const Part& part, int64_t count) {
+    confidence += part.confidence;
+    pictures += static_cast<double>(count);
+    for (const auto& [name, m] : part.moments) {
+      const auto [at, is_new] = moments.emplace(name, m);
+      if (!is_new) at->second.add(m);
+    }
+  }
+  void add(const Sums& other, double sign) {
+    confidence += sign * other.confidence;
+    pictures += sign * other.pictures;
+    for (const auto& [name, m] : other.moments) {
+      const auto [at, is_new] = moments.emplace(name, m);
+      if (!is_new) at->second.add(m, sign);
+    }
+  }
+  double value() const {
+    if (moments.empty()) return confidence / std::max(pictures, 1.0);
+    std::vector<torch::Tensor> all;
+    for (const auto& [name, m] : moments) all.push_back(m.distances().cpu());
+    return torch::cat(all).mean().item<double>();
+  }
+};
+
+/// The value of all, and its error from what leaving out an eighth changes.
+Measured sum_up(const std::vector<Sums>& eighths, int64_t images) {
+  Sums all;
+  for (const Sums& eighth : eighths) all.add(eighth, 1);
+  Measured out;
+  out.images = images;
+  out.value = all.value();
+  out.by_batch_norm = all.moments.empty() ? 0 : 1;
+  if (all.moments.empty()) out.confidence = out.value;
+  std::vector<double> without;
+  for (const Sums& eighth : eighths) {
+    if (eighth.pictures == 0 || eighth.pictures == all.pictures) continue;
+    Sums rest = all;
+    rest.add(eighth, -1);
+    without.push_back(rest.value());
+  }
+  const auto n = static_cast<double>(without.size());
+  double mean = 0, squares = 0;
+  for (const double value : without) mean += value / n;
+  for (const double value : without) squares += (value - mean) * (value - mean);
+  if (n > 1) out.standard_error = std::sqrt((n - 1) / n * squares);
+  return out;
+}
+
 Measured measure(const BlockChain& chain, const InputSpec& input,
                  const std::vector<Sample>& samples, int64_t threads) {
   LoaderOptions options;
@@ -113,8 +146,8 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
   Loader loader(samples, options);
   loader.start_epoch(0);
   const BatchNormProbe probe(chain, kDepth);
-  std::map<std::string, Moments> moments;
-  double confidence = 0;
+  std::vector<Sums> eighths(kEighths);
+  int64_t group = 0;
   while (const auto batch = loader.next()) {
     const auto groups = batch->images.split(kGroup);
     std::vector<Part> parts(groups.size());
@@ -125,27 +158,12 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
       for (int64_t i = 0; i < std::ssize(groups); ++i) work(i);
     else
       compute_apart(std::ssize(groups), work);
-    for (const Part& part : parts) {
-      confidence += part.confidence;
-      for (const auto& [name, m] : part.moments) {
-        const auto [at, is_new] = moments.emplace(name, m);
-        if (!is_new) at->second.add(m);
-      }
-    }
+    for (size_t i = 0; i < parts.size(); ++i)
+      eighths[static_cast<size_t>(group++ % kEighths)].add(parts[i],
+                                                           groups[i].size(0));
   }
-  Measured out;
-  out.images = std::ssize(samples);
-  if (moments.empty()) {
-    out.confidence = out.value =
-        confidence / static_cast<double>(std::max<int64_t>(out.images, 1));
-    return out;
-  }
-  out.by_batch_norm = 1;
   give_back_memory();
-  std::vector<torch::Tensor> all;
-  for (const auto& [name, m] : moments) all.push_back(m.distances().cpu());
-  out.value = torch::cat(all).mean().item<double>();
-  return out;
+  return sum_up(eighths, std::ssize(samples));
 }
 
 Similarity judge(const Measured& measured) {
@@ -153,10 +171,14 @@ Similarity judge(const Measured& measured) {
   const bool norm = measured.by_batch_norm != 0;
   out.method = norm ? "batch_norm" : "confidence";
   out.value = measured.value;
+  out.standard_error = measured.standard_error;
   out.confidence = measured.confidence;
   out.images = measured.images;
   out.border = norm ? kBatchNormBorder : kConfidenceBorder;
   const bool similar = norm ? out.value <= out.border : out.value >= out.border;
+  out.uncertain =
+      std::abs(out.value - out.border) <
+      std::max(norm ? kBatchNormBand : kConfidenceBand, 2 * out.standard_error);
   out.verdict = similar ? SimilarityClass::similar : SimilarityClass::different;
   return out;
 }
@@ -166,13 +188,14 @@ Similarity judge(const Measured& measured) {
 Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
                               const ImageFolder& folder, int64_t threads,
                               const std::string& cache, int64_t max_images) {
-  const auto samples = evenly(folder.train, folder.num_classes(), max_images);
+  const auto samples =
+      sample_evenly(folder.train, folder.num_classes(), max_images);
   RowCacheOptions options;
   options.folder = cache;
   const std::string model = chain.fingerprint(chain.num_blocks() + 1);
   RowCache known(
       options,
-      content_hash("similarity " + model + " " + to_json(input).dump()).hex(),
+      content_hash("similarity 2 " + model + " " + to_json(input).dump()).hex(),
       sizeof(Measured), {{"view", "similarity"}});
   std::string pictures;
   for (const Sample& sample : samples) pictures += sample.content + "\n";
@@ -191,6 +214,8 @@ Json to_json(const Similarity& s) {
           {"method", s.method},
           {"value", s.value},
           {"border", s.border},
+          {"standard_error", s.standard_error},
+          {"uncertain", s.uncertain},
           {"images", s.images}};
 }
 

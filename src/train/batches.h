@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "engraft/data/loader.h"
+#include "engraft/features/activations.h"
 #include "engraft/model/prefix.h"
-#include "engraft/train/activations.h"
 
 namespace engraft {
 

@@ -118,57 +118,25 @@ std::vector<ParameterGroup> LiveChain::groups(
   return out;
 }
 
-/// Buffers that training moves: running statistics, and no tables or frozen
-/// statistics.
-std::vector<torch::Tensor> LiveChain::moved_buffers(
-    const std::function<void()>& forward) const {
-  Snapshot before;
-  for (const NamedTensor& t : live_tensors())
-    if (t.is_buffer && t.tensor.is_floating_point())
-      before.emplace_back(t.tensor, t.tensor.detach().clone());
-  std::vector<torch::Tensor> out;
-  if (before.empty()) return out;
-  forward();
-  for (const auto& [tensor, copy] : before)
-    if (!tensor.equal(copy)) out.push_back(tensor);
-  return out;
-}
-
 void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
                                     int64_t begin) {
-  // A batch leaves (1 - m) r + m b of a running statistic r, with b its own and
-  // m the momentum, a constant of the graph: of a huge r the share that stays
-  // tells m, and of r = 0 all that is there is m b.
-  constexpr double kHuge = 1e6;
   torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> statistics, momenta, sums;
-  const auto run = [&](const torch::Tensor& x) {
-    chain_.run(x, std::max(begin, cut_), chain_.num_blocks() + 1,
-               BlockMode::training);
-  };
-  const auto see = [&](const torch::Tensor& x, double start) {
-    for (torch::Tensor& t : statistics) t.fill_(start);
-    run(x);
-  };
-  int64_t pictures = 0;
+  const int64_t first = std::max(begin, cut_);
+  const auto statistics = chain_.running_statistics(first);
+  if (statistics.empty()) return;
+  std::vector<torch::Tensor> sums;
+  for (const torch::Tensor& t : statistics) sums.push_back(zeros_like(t));
+  double pictures = 0;
   for (torch::Tensor x = next(); x.defined(); x = next()) {
     if (begin < cut_) x = chain_.run_frozen(x, begin, cut_);
-    if (pictures == 0) {
-      statistics = moved_buffers([&] { run(x); });
-      if (statistics.empty()) return;
-      see(x, kHuge);
-      for (const torch::Tensor& t : statistics) {
-        momenta.push_back(1 - t.to(torch::kDouble).mean() / kHuge);
-        sums.push_back(torch::zeros_like(t));
-      }
-    }
-    see(x, 0);
+    chain_.run(x, first, chain_.num_blocks() + 1, BlockMode::statistics);
     const auto count = static_cast<double>(x.size(0));
     for (size_t i = 0; i < sums.size(); ++i) sums[i].add_(statistics[i], count);
-    pictures += x.size(0);
+    pictures += count;
   }
+  if (pictures == 0) return;
   for (size_t i = 0; i < sums.size(); ++i)
-    statistics[i].copy_(sums[i] / (static_cast<double>(pictures) * momenta[i]));
+    statistics[i].copy_(sums[i] / pictures);
 }
 
 LiveChain::Snapshot LiveChain::snapshot() const {

@@ -10,7 +10,7 @@
 #include <torch/optim/rmsprop.h>
 #include <torch/optim/sgd.h>
 
-#include <algorithm>
+#include "train/unused_flag.h"
 
 namespace engraft {
 namespace {
@@ -210,16 +210,10 @@ const std::vector<OptimizerFamily>& optimizer_families() {
 
 void OptimOptions::validate() const {
   const Row& row = row_of(optimizer);
-  const auto refuse = [&](const char* name, const std::optional<double>& set) {
-    if (!set || std::ranges::count(row.parameters, std::string_view(name)))
-      return;
-    fail(Fault::usage, "--", name, " is not used by --optimizer ",
+  const std::string unused = unused_flag(*this, row.parameters, rows());
+  if (!unused.empty())
+    fail(Fault::usage, unused, " is not used by --optimizer ",
          name_of(row.kind), ": its update is ", row.rule);
-  };
-  refuse("momentum", momentum);
-  refuse("beta2", beta2);
-  refuse("rms-decay", rms_decay);
-  refuse("epsilon", epsilon);
   if (optimizer == OptimizerKind::nesterov && momentum.value_or(0.9) == 0)
     fail(Fault::usage, "--optimizer nesterov needs --momentum above 0");
   const bool steps = optimizer != OptimizerKind::automatic &&

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "train/unused_flag.h"
+
 namespace engraft {
 namespace {
 
@@ -34,10 +36,24 @@ double restarts(double t, const ScheduleOptions& o) {
   return cosine((t - begin) / (*after - begin), o.floor.value_or(0));
 }
 
-double steps_down(double t, const ScheduleOptions& o) {
+/// A step that is a milestone may come out a rounding before it.
+constexpr double kRounding = 1e-9;
+
+double drops_passed(double t, const ScheduleOptions& o) {
+  if (o.milestones)
+    return static_cast<double>(std::ranges::count_if(
+        o.milestones->values,
+        [&](double milestone) { return milestone <= t + kRounding; }));
   const auto drops = static_cast<double>(o.drops.value_or(2));
-  const double passed = std::min(std::floor(t * (drops + 1) + 1e-9), drops);
-  return std::pow(o.drop_factor.value_or(0.1), passed);
+  return std::min(std::floor(t * (drops + 1) + kRounding), drops);
+}
+
+double steps_down(double t, const ScheduleOptions& o) {
+  return std::pow(o.drop_factor.value_or(0.1), drops_passed(t, o));
+}
+
+double warmup_share(const ScheduleOptions& o) {
+  return o.warmup.value_or(o.schedule == ScheduleKind::one_cycle ? 0.3 : 0.1);
 }
 
 /// A family with its course.
@@ -54,7 +70,9 @@ const std::vector<Row>& rows() {
        [](double t, const O& o) { return 1 - (1 - o.floor.value_or(0)) * t; }},
       {{ScheduleKind::cosine, "falls like a cosine", {"floor"}},
        [](double t, const O& o) { return cosine(t, o.floor.value_or(0)); }},
-      {{ScheduleKind::step, "drops now and then", {"drops", "drop-factor"}},
+      {{ScheduleKind::step,
+        "drops now and then",
+        {"drops", "milestones", "drop-factor"}},
        steps_down},
       {{ScheduleKind::exponential, "falls by equal shares", {"floor"}},
        [](double t, const O& o) {
@@ -84,6 +102,33 @@ const Row& row_of(ScheduleKind kind) {
   return *std::ranges::find(rows(), kind, &Row::kind);
 }
 
+void check_milestones(const ScheduleOptions& o) {
+  if (!o.milestones) return;
+  if (o.drops)
+    fail(Fault::usage, "--milestones and --drops exclude each other: the one ",
+         "says where the rate drops, the other how often");
+  const std::vector<double>& shares = o.milestones->values;
+  if (shares.empty()) fail(Fault::usage, "--milestones: no share is given");
+  for (size_t i = 0; i < shares.size(); ++i) {
+    if (shares[i] <= warmup_share(o) || shares[i] >= 1)
+      fail(Fault::usage, "--milestones: ", shares[i], " is not between ",
+           warmup_share(o),
+           ", where the warm-up ends (--warmup), and 1, where ",
+           "the stage does");
+    if (i > 0 && shares[i] <= shares[i - 1])
+      fail(Fault::usage, "--milestones: ", shares[i], " comes after ",
+           shares[i - 1], ": give them in their order, each once");
+  }
+}
+
+/// The options with milestones as shares of the steps after the warm-up.
+ScheduleOptions after_warmup(ScheduleOptions o, double steps, double rising) {
+  if (o.milestones)
+    for (double& share : o.milestones->values)
+      share = (share * steps - rising) / std::max(steps - rising, 1.0);
+  return o;
+}
+
 }  // namespace
 
 const std::vector<ScheduleFamily>& schedule_families() {
@@ -94,19 +139,11 @@ const std::vector<ScheduleFamily>& schedule_families() {
 
 void ScheduleOptions::validate() const {
   const Row& row = row_of(schedule);
-  const auto refuse = [&](const char* name, bool set) {
-    if (!set || std::ranges::count(row.parameters, std::string_view(name)))
-      return;
-    fail(Fault::usage, "--", name, " is not used by --schedule ",
-         name_of(schedule), ", which ", row.course);
-  };
-  refuse("floor", floor.has_value());
-  refuse("drops", drops.has_value());
-  refuse("drop-factor", drop_factor.has_value());
-  refuse("inverse-rate", inverse_rate.has_value());
-  refuse("cycles", cycles.has_value());
-  refuse("cycle-growth", cycle_growth.has_value());
-  refuse("plateau-patience", plateau_patience.has_value());
+  const std::string unused = unused_flag(*this, row.parameters, rows());
+  if (!unused.empty())
+    fail(Fault::usage, unused, " is not used by --schedule ", name_of(schedule),
+         ", which ", row.course);
+  check_milestones(*this);
   if (schedule == ScheduleKind::exponential && floor && *floor == 0)
     fail(Fault::usage,
          "--schedule exponential never reaches --floor 0: give a share above "
@@ -114,15 +151,12 @@ void ScheduleOptions::validate() const {
 }
 
 Schedule::Schedule(const ScheduleOptions& options, int64_t steps)
-    : options_(options),
-      steps_(steps),
-      rising_(
-          static_cast<int64_t>(warmup_share() * static_cast<double>(steps))),
-      best_loss_(std::numeric_limits<double>::infinity()) {}
-
-double Schedule::warmup_share() const {
-  return options_.warmup.value_or(
-      options_.schedule == ScheduleKind::one_cycle ? 0.3 : 0.1);
+    : steps_(steps),
+      rising_(static_cast<int64_t>(warmup_share(options) *
+                                   static_cast<double>(steps))),
+      best_loss_(std::numeric_limits<double>::infinity()) {
+  options_ = after_warmup(options, static_cast<double>(steps_),
+                          static_cast<double>(rising_));
 }
 
 double Schedule::factor(int64_t step) const {

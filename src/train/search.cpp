@@ -60,6 +60,7 @@ TrainOptions shared_options(const SearchOptions& options,
                             const TransferPlan& plan) {
   TrainOptions out = options.train;
   out.base.data_options.val_fraction = parts.val_fraction;
+  out.base.plan.time = "0";
   out.base.plan.size = plan.size;
   out.base.plan.similarity = plan.similarity.verdict;
   return out;
@@ -70,10 +71,12 @@ class Search {
   Search(const SearchOptions& options, const SearchCallbacks& callbacks)
       : settings_(options.search),
         callbacks_(callbacks),
-        limit_(parse_duration(options.search.time)),
+        limit_(parse_duration(options.train.base.plan.time)),
         parts_(split_for_search(options.train, options.search.test_fraction)) {
     // As for a head trained by steps: a solved one has no epochs to tell.
-    const PlanResult planned = make_plan(options.train.base, plan_callbacks(),
+    PlanCommandOptions unhurried = options.train.base;
+    unhurried.plan.time = "0";
+    const PlanResult planned = make_plan(unhurried, plan_callbacks(),
                                          OptimizerKind::adam, &parts_.trials);
     fixed_ = shared_options(options, parts_, planned.plan);
     space_ = make_space(settings_.space, settings_.tries);

@@ -2,7 +2,7 @@
 #include <map>
 
 #include "data/listing.h"
-#include "engraft/train/activations.h"
+#include "engraft/features/activations.h"
 #include "engraft/train/search.h"
 
 namespace engraft {

@@ -37,6 +37,12 @@ TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
 TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   TrainOptions out = fixed_;
   set_options(out, trial);
+  // As the plan says, without measuring and proving it in every trial.
+  std::string& freeze_until = out.base.plan.freeze_until;
+  if (freeze_until == "auto" && !other_models_)
+    freeze_until = freeze_until_ == chain_.num_blocks()
+                       ? "all"
+                       : std::to_string(freeze_until_);
   return out;
 }
 

@@ -9,21 +9,22 @@ namespace {
 // Features that are kept in memory as one matrix; more are read in parts.
 constexpr int64_t kMostBytes = int64_t{8} << 20;
 
-/// Row r is view r / pictures of picture r mod pictures.
+/// Row r is the (r / pictures)-th view of picture r mod pictures.
 FeatureRows rows_of(Activations& features, const std::vector<Sample>& samples,
-                    int64_t views, int64_t size) {
+                    ViewRange views, int64_t size) {
   const int64_t pictures = std::ssize(samples);
   FeatureRows out;
-  out.rows = pictures * views;
+  out.rows = pictures * views.count;
   out.features = size;
-  out.read = [&features, &samples, pictures](int64_t begin, int64_t end) {
+  out.read = [&features, &samples, pictures, first = views.first](int64_t begin,
+                                                                  int64_t end) {
     std::vector<torch::Tensor> parts;
     while (begin < end) {
       const int64_t view = begin / pictures;
       const int64_t last = std::min(end, (view + 1) * pictures);
       std::vector<int64_t> indices(static_cast<size_t>(last - begin));
       std::iota(indices.begin(), indices.end(), begin % pictures);
-      parts.push_back(features.read(samples, indices, view));
+      parts.push_back(features.read(samples, indices, first + view));
       begin = last;
     }
     return parts.size() == 1 ? parts[0] : torch::cat(parts);
@@ -70,7 +71,7 @@ bool is_linear_head(const BlockChain& chain, const torch::Tensor& features) {
 }
 
 HeadSolution solve_final_layer(Activations& features, const BlockChain& chain,
-                               const FitSettings& settings, int64_t views,
+                               const FitSettings& settings, ViewRange views,
                                const std::function<bool()>& stop) {
   const std::vector<Sample>& samples = settings.folder.train;
   const int64_t pictures = std::ssize(samples);
@@ -84,8 +85,8 @@ HeadSolution solve_final_layer(Activations& features, const BlockChain& chain,
   auto labels = torch::empty({pictures}, torch::kLong);
   for (int64_t i = 0; i < pictures; ++i)
     labels.mutable_data_ptr<int64_t>()[i] = samples[i].label;
-  problem.labels = labels.repeat(views);
-  problem.pictures = torch::arange(pictures).repeat(views);
+  problem.labels = labels.repeat(views.count);
+  problem.pictures = torch::arange(pictures).repeat(views.count);
   return solve_head(problem, settings.optim.head_l2, stop);
 }
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <optional>
 
-#include "engraft/train/activations.h"
+#include "engraft/features/activations.h"
 #include "engraft/train/fit.h"
 
 namespace engraft {
@@ -16,10 +16,15 @@ bool has_linear_head(const BlockChain& chain);
 /// head.features] before it, told by its numbers for these features.
 bool is_linear_head(const BlockChain& chain, const torch::Tensor& features);
 
-/// Solves for the final layer on random views [0, views) of the training
-/// pictures, which `features`, cut before the head, holds.
+/// Views [first, first + count) of every picture; -1 is the evaluation view.
+struct ViewRange {
+  int64_t first = 0, count = 1;
+};
+
+/// Solves for the final layer on views of the training pictures, which
+/// `features`, cut before the head, holds.
 HeadSolution solve_final_layer(Activations& features, const BlockChain& chain,
-                               const FitSettings& settings, int64_t views,
+                               const FitSettings& settings, ViewRange views,
                                const std::function<bool()>& stop);
 
 }  // namespace engraft

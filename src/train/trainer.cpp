@@ -8,8 +8,11 @@
 #include <filesystem>
 
 #include "engraft/data/preview.h"
+#include "engraft/eval/calibration.h"
 #include "engraft/model/surgery.h"
+#include "engraft/policy/cost.h"
 #include "engraft/train/fit.h"
+#include "train/measure_speed.h"
 #include "train/snapshots.h"
 #include "train/solved_head.h"
 
@@ -28,10 +31,15 @@ class PhaseClock {
                          std::chrono::duration<double>(now - last_).count());
     last_ = now;
   }
+  /// Seconds since the first phase began.
+  double total() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+  }
 
  private:
   Phases& phases_;
-  Clock::time_point last_ = Clock::now();
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
 };
 
 PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
@@ -40,8 +48,11 @@ PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
   inputs.images_per_class = folder.counts(folder.train);
   inputs.num_blocks = chain.num_blocks();
   inputs.frozen_graph = frozen_graph;
+  inputs.val_pictures = std::ssize(folder.val);
+  inputs.test_pictures = std::ssize(folder.test);
   for (int64_t i = 0; i < chain.num_blocks(); ++i) {
     inputs.block_parameters.push_back(chain.block(i).num_parameters);
+    inputs.block_work.push_back(multiplications(chain, i, i + 1));
     inputs.block_outputs.push_back(
         c10::multiply_integers(chain.block(i).output_size));
   }
@@ -90,6 +101,16 @@ Json epoch_json(const EpochResult& e) {
   return out;
 }
 
+Json proofs_json(const std::vector<StageProof>& proofs) {
+  Json out = Json::array();
+  for (const StageProof& proof : proofs)
+    out.push_back({{"from", proof.from},
+                   {"to", proof.to},
+                   {"kept", proof.kept},
+                   {"test", to_json(proof.test)}});
+  return out;
+}
+
 /// What changes nothing in the result has no place in its file.
 Json options_for_record(const TrainOptions& options) {
   Json out = to_json(options);
@@ -130,6 +151,7 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
             {"test", r.folder.test.size()}}},
           {"epochs", epochs},
           {"best_epoch", r.best_epoch},
+          {"proofs", proofs_json(r.proofs)},
           {"interrupted", r.interrupted},
           {"diverged", r.diverged},
           {"frozen",
@@ -244,6 +266,7 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.head = fitted.head;
   result.rate_curves = fitted.rate_curves;
   result.soup = fitted.soup;
+  result.proofs = fitted.proofs;
   result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),
                       fitted.notes.end());
@@ -263,6 +286,37 @@ Json snapshots_json(const SavedSnapshots& saved) {
   for (const SavedSnapshot& member : saved.members)
     members.push_back(json(member));
   return {{"members", members}, {"ensemble", json(saved.ensemble)}};
+}
+
+}  // namespace
+
+namespace {
+
+/// Measures the evidence.
+void look_closer(const PlanCommandOptions& options,
+                 const TrainCallbacks& callbacks, BlockChain& chain,
+                 torch::Device device, PlanInputs& inputs, PlanResult& out) {
+  EvidenceOptions wanted;
+  wanted.input = out.classifier.input;
+  wanted.threads = options.run.threads;
+  wanted.inference = options.run.inference;
+  wanted.cache = options.cache;
+  wanted.model = out.model;
+  wanted.data = options.data;
+  chain.to(device);
+  const auto progress = [&](int64_t done, int64_t all) {
+    if (!callbacks.progress) return;
+    TrainProgress p;
+    p.phase = "similarity";
+    p.images = done;
+    p.images_in_epoch = all;
+    callbacks.progress(p);
+  };
+  EvidenceResult seen =
+      measure_evidence(chain, out.folder, wanted, progress, callbacks.stop);
+  chain.to(torch::kCPU);
+  inputs.evidence = std::move(seen.evidence);
+  out.known = std::move(seen.features);
 }
 
 }  // namespace
@@ -314,6 +368,17 @@ PlanResult make_plan(const PlanCommandOptions& options,
     chain.to(torch::kCPU);
   }
   clock.end("similarity");
+  if (options.plan.freeze_until == "auto" && !out.classifier.frozen_graph)
+    look_closer(options, callbacks, chain, device, inputs, out);
+  clock.end("evidence");
+  inputs.seconds = parse_duration(options.plan.time);
+  if (inputs.seconds > 0) {
+    chain.to(device);
+    inputs.speed = measure_speed(chain, out.classifier.input, out.folder.train,
+                                 options.run, clock.total());
+    chain.to(torch::kCPU);
+    clock.end("speed");
+  }
   out.plan =
       choose_plan(inputs, options.plan, options.augment, freeze_override);
   return out;
@@ -358,14 +423,14 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   double temperature = 1;
   FitResult fitted;
   {
-    LiveChain live(chain, result.plan.freeze_until);
+    LiveChain live(chain, result.plan.lowest_cut());
     result.frozen_tensors = live.num_frozen();
     result.frozen_checksum = live.frozen_checksum();
     fitted = fit(
         live, chain,
         {result.folder, result.classifier.input, result.plan, options.optim,
          options.schedule, options.mix, options.base.run, options.base.cache,
-         result.model, options.curves ? options.out : ""},
+         &planned.known, result.model, options.curves ? options.out : ""},
         callbacks);
     TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
                 "a frozen tensor changed during training");
@@ -429,6 +494,7 @@ Json to_json(const TrainResult& r) {
           {"rate_curves", rates},
           {"regularised", r.regularised ? to_json(*r.regularised) : Json()},
           {"soup", r.soup},
+          {"proofs", proofs_json(r.proofs)},
           {"snapshots", snapshots_json(r.snapshots)},
           {"activations", to_json(r.activations)},
           {"notes", r.notes},

@@ -31,6 +31,32 @@ TEST(SampledPrediction, IsMeanAndSpreadOfTheProbabilities) {
       0);
 }
 
+double entropy(double p) {
+  return -p * std::log(p) - (1 - p) * std::log(1 - p);
+}
+
+TEST(SampledPrediction, TellsWhatTheSamplesDoNotShare) {
+  // Two pictures, probabilities of the first class 1/2 and 4/5, and twice 4/5.
+  const auto logits = torch::tensor({0.0, 0.0, std::log(4.0), 0.0,
+                                     std::log(4.0), 0.0, std::log(4.0), 0.0},
+                                    torch::kDouble)
+                          .view({2, 2, 2});
+  const SampledPrediction seen = summarise_samples(logits);
+  EXPECT_EQ(seen.entropy.scalar_type(), torch::kDouble);
+  EXPECT_NEAR(seen.entropy[0].item<double>(), entropy(0.65), 1e-12);
+  EXPECT_NEAR(seen.entropy[1].item<double>(), entropy(0.8), 1e-12);
+  EXPECT_NEAR(seen.mutual_information[0].item<double>(),
+              entropy(0.65) - (entropy(0.5) + entropy(0.8)) / 2, 1e-12);
+  EXPECT_NEAR(seen.mutual_information[1].item<double>(), 0, 1e-12);
+}
+
+TEST(SampledPrediction, OfACertainClassHasNoEntropy) {
+  const auto logits = torch::tensor({1e4f, 0.0f, 0.0f}).view({1, 1, 3});
+  const SampledPrediction seen = summarise_samples(logits);
+  EXPECT_EQ(seen.entropy.item<float>(), 0);
+  EXPECT_EQ(seen.mutual_information.item<float>(), 0);
+}
+
 TEST(SampleLogits, AverageToInferenceWhereTheNoiseIsInTheFinalLayer) {
   for (const bool weights : {false, true}) {
     BlockChain chain(make_classifier(tiny::tied(), tiny::input()));
@@ -82,6 +108,38 @@ TEST(SampleLogits, AreTheSameUnderASeed) {
         chain.run(features * mask, chain.num_blocks(), chain.num_blocks() + 1);
     EXPECT_TRUE(torch::allclose(first[i], logits, 1e-5, 1e-6)) << i;
   }
+}
+
+TEST(SampleLogits, GoOnFromABlock) {
+  BlockChain chain(make_classifier(tiny::traced(false), tiny::input()));
+  RegulariserOptions options;
+  options.drop_connect = 0.3;
+  options.drop_connect_on = DropConnectOn::all;
+  chain.regularise(options);
+  EXPECT_EQ(chain.first_random(), 0);
+  const int64_t head = chain.num_blocks();
+  EXPECT_EQ(chain.first_random(head), head);
+  const auto features = chain.run_frozen(images(), 0, head);
+  torch::manual_seed(8);
+  const auto seen = chain.sample_logits(features, 2, head);
+  torch::manual_seed(8);
+  const auto expected =
+      chain.run(features, head, head + 1, BlockMode::sampling);
+  EXPECT_TRUE(seen[0].equal(expected));
+  torch::manual_seed(8);
+  EXPECT_FALSE(chain.sample_logits(images(), 2)[0].equal(expected));
+}
+
+TEST(SampleLogits, SayFromWhereOnNothingIsRandom) {
+  BlockChain chain(make_classifier(tiny::pooled(), tiny::input()));
+  RegulariserOptions options;
+  options.fractional_pooling = true;
+  chain.regularise(options);
+  const int64_t head = chain.num_blocks();
+  EXPECT_LT(chain.first_random(), head);
+  EXPECT_FAULT(chain.first_random(head), Fault::usage,
+               "nothing in the model is random from block " +
+                   std::to_string(head) + " on: it has no dropout there");
 }
 
 TEST(SampleLogits, LeaveStochasticDepthOut) {

@@ -138,5 +138,80 @@ TEST(ChoosePlan, ViewsFitIntoTheCache) {
   EXPECT_EQ(choose_plan(in, options, {}, 0).views, 0);
 }
 
+PlanInputs with_probe(int64_t per_class, SimilarityClass similarity,
+                      double accuracy) {
+  PlanInputs in = inputs(per_class, similarity);
+  in.evidence.pictures = 10 * per_class;
+  in.evidence.classes = 10;
+  in.evidence.depths = {{6, 64, accuracy / 2, 1}, {12, 128, accuracy, 1}};
+  in.evidence.curve = {{100, accuracy - 0.1, 1}, {400, accuracy, 1}};
+  in.evidence.flips = {{"horizontal", 100, accuracy, accuracy, 0},
+                       {"vertical", 100, accuracy, accuracy / 2, 5}};
+  return in;
+}
+
+struct Room {
+  SimilarityClass similarity;
+  double accuracy;
+  bool blocks;
+};
+
+class HeadRoom : public testing::TestWithParam<Room> {};
+
+TEST_P(HeadRoom, DecidesWhetherBlocksAreTried) {
+  const Room row = GetParam();
+  const auto plan =
+      choose_plan(with_probe(50, row.similarity, row.accuracy), {}, {});
+  EXPECT_EQ(plan.freeze_until < 12, row.blocks);
+  EXPECT_EQ(plan.proof, row.blocks);
+  EXPECT_TRUE(plan.solved_head);
+  EXPECT_TRUE(plan.evaluation_view);
+  if (row.blocks) {
+    EXPECT_GE(plan.head_epochs, 2);  // the solved one and a fresh head's
+    EXPECT_GT(plan.epochs, plan.head_epochs);
+    EXPECT_GT(plan.backbone_lr, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plan, HeadRoom,
+    testing::Values(Room{SimilarityClass::different, 0.995, false},
+                    Room{SimilarityClass::different, 0.9, true},
+                    Room{SimilarityClass::similar, 0.975, false},
+                    Room{SimilarityClass::similar, 0.8, true}));
+
+TEST(ChoosePlan, NearTheBorderItTriesMore) {
+  auto in = with_probe(50, SimilarityClass::similar, 0.975);
+  EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, 12);
+  in.similarity.uncertain = true;
+  EXPECT_LT(choose_plan(in, {}, {}).freeze_until, 12);
+}
+
+TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
+  PlanOptions options;
+  options.freeze_until = "8";
+  const auto plan = choose_plan(with_probe(50, SimilarityClass::different, 0.5),
+                                options, {}, 8);
+  EXPECT_FALSE(plan.proof);
+  EXPECT_EQ(plan.freeze_until, 8);
+}
+
+TEST(ChoosePlan, MirrorsOnlyWhatStaysTheSame) {
+  auto in = with_probe(50, SimilarityClass::different, 0.9);
+  EXPECT_TRUE(choose_plan(in, {}, {}).augment.flip);
+  in.evidence.flips[0].flipped_accuracy = 0.6;
+  in.evidence.flips[0].z = 5;
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_FALSE(plan.augment.flip);
+  EXPECT_EQ(reason(plan, "flip").value, "no");
+}
+
+TEST(ChoosePlan, SaysWhatMorePicturesWouldBring) {
+  const auto plan =
+      choose_plan(with_probe(50, SimilarityClass::similar, 0.8), {}, {});
+  ASSERT_EQ(plan.advice.size(), 1u);
+  EXPECT_NE(plan.advice[0].find("twice as many"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace engraft

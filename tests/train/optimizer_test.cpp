@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "engraft/eval/calibration.h"
 #include "engraft/train/fit.h"
 #include "support/expect_fault.h"
 
@@ -108,6 +109,12 @@ TEST(Optimizer, WhatARuleDoesNotUseIsRefused) {
   options = of(OptimizerKind::automatic);
   options.beta2 = 0.99;
   options.validate();
+  options.rms_decay = 0.99;
+  EXPECT_FAULT(options.validate(), Fault::usage,
+               "--rms-decay is not used by --optimizer adam");
+  options = of(OptimizerKind::sgd);
+  options.epsilon = 0;  // set all the same
+  EXPECT_FAULT(options.validate(), Fault::usage, "--epsilon is not used by");
 }
 
 TEST(Optimizer, AdamIsLibTorchsOwnWhateverTheMemoryFormat) {

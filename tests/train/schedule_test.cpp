@@ -26,7 +26,9 @@ void expect_course(const ScheduleOptions& options,
 
 // The numbers of Python's torch.optim.lr_scheduler with rate 1 over as many
 // steps: CosineAnnealingLR(10), LinearLR(1, .2, 10), MultiStepLR([4, 7], .1),
-// ExponentialLR(.01 ** .1), CosineAnnealingWarmRestarts(4, 2, eta_min=.1).
+// ExponentialLR(.01 ** .1), CosineAnnealingWarmRestarts(4, 2, eta_min=.1). Of
+// milestones: MultiStepLR([3, 6, 9], .1), ([2, 9, 10], .3) of 12 steps, and
+// ([9], .1) behind three steps of warm-up.
 TEST(Schedule, GoesAsPythonsDo) {
   expect_course(of(ScheduleKind::cosine),
                 {1.0, 0.975528258, 0.904508497, 0.793892626, 0.654508497, 0.5,
@@ -47,6 +49,43 @@ TEST(Schedule, GoesAsPythonsDo) {
   expect_course(restarts, {1.0, 0.868198052, 0.55, 0.231801948, 1.0, 0.96574579,
                            0.868198052, 0.722207545, 0.55, 0.377792455,
                            0.231801948, 0.13425421});
+}
+
+TEST(Schedule, MilestonesAreThoseOfMultiStepLR) {
+  auto step = of(ScheduleKind::step);
+  step.milestones = {{0.3, 0.6, 0.9}};
+  expect_course(step, {1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001});
+  step.milestones = {{2 / 12.0, 9 / 12.0, 10 / 12.0}};
+  step.drop_factor = 0.3;
+  expect_course(
+      step, {1.0, 1.0, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.09, 0.027, 0.027});
+  // Shares of all steps, those of the warm-up too.
+  step.drop_factor = 0.1;
+  step.warmup = 0.25;
+  step.milestones = {{9 / 12.0}};
+  expect_course(step, {1 / 3.0, 2 / 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1,
+                       0.1, 0.1});
+  step.validate();
+}
+
+TEST(Schedule, MilestonesInOrderBetweenTheWarmUpAndTheEnd) {
+  auto options = of(ScheduleKind::step);
+  const auto expect_refused = [&](std::vector<double> shares,
+                                  const std::string& part) {
+    options.milestones = {std::move(shares)};
+    EXPECT_FAULT(options.validate(), Fault::usage, part);
+  };
+  expect_refused({}, "--milestones: no share is given");
+  expect_refused({0.6, 0.3}, "--milestones: 0.3 comes after 0.6");
+  expect_refused({0.3, 0.3}, "--milestones: 0.3 comes after 0.3");
+  expect_refused({0.5, 1}, "--milestones: 1 is not between 0");
+  options.warmup.reset();
+  expect_refused({0.1}, "--milestones: 0.1 is not between 0.1, where the warm");
+  options.drops = 2;
+  expect_refused({0.5}, "--milestones and --drops exclude each other");
+  options.drops.reset();
+  options.schedule = ScheduleKind::cosine;
+  expect_refused({0.5}, "--milestones is not used by --schedule cosine");
 }
 
 TEST(Schedule, ConstantAndInverseByTheirFormulas) {
@@ -103,6 +142,34 @@ TEST(Schedule, CyclesEndBeforeTheRateRisesAgain) {
     if (schedule.ends_cycle(step)) ends.push_back(step);
   EXPECT_EQ(ends, (std::vector<int64_t>{4, 9, 14, 19}));
   EXPECT_FALSE(Schedule(of(ScheduleKind::cosine), 20).ends_cycle(19));
+}
+
+/// Every option that some course uses, on every course.
+TEST(Schedule, TheTableSaysWhatEachCourseTakes) {
+  ScheduleOptions all;
+  all.floor = all.drop_factor = all.inverse_rate = all.cycle_growth = 0.5;
+  all.drops = all.cycles = all.plateau_patience = 3;
+  all.milestones = {{0.5}};
+  for (const ScheduleFamily& family : schedule_families()) {
+    std::set<std::string> used(family.parameters.begin(),
+                               family.parameters.end());
+    const Json names = to_json(all);
+    for (const auto& [name, value] : names.items()) {
+      if (name == "schedule" || name == "warmup") continue;
+      auto options = of(family.kind);
+      ScheduleOptions::fields(
+          options, [&, name = name, value = value](const char* field, auto& one,
+                                                   const char*, const auto&) {
+            if (name == field) read_value(name, value, one);
+          });
+      if (used.contains(name))
+        EXPECT_NO_THROW(options.validate()) << name_of(family.kind) << name;
+      else
+        EXPECT_FAULT(options.validate(), Fault::usage,
+                     "--" + name + " is not used by --schedule " +
+                         std::string(name_of(family.kind)));
+    }
+  }
 }
 
 TEST(Schedule, WhatACourseDoesNotUseIsRefused) {

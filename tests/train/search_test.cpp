@@ -187,7 +187,7 @@ TEST_F(Search, ATrialThatTimeEndsIsNotCounted) {
   SearchOptions o = searching({"lr=0.01..0.1"});
   o.train.base.plan.epochs = 100000;
   o.train.base.plan.freeze_until = "1";
-  o.search.time = "0.5";
+  o.train.base.plan.time = "0.5";
   const SearchResult result = search(o);
   EXPECT_TRUE(result.out_of_time);
   EXPECT_FALSE(result.interrupted);
@@ -230,7 +230,7 @@ TEST_F(Search, RefusesBeforeAnyWork) {
   o.train.base.plan.lr = 0.3;
   EXPECT_FAULT(search(o), Fault::usage, "fixes it already");
   o.train.base.plan.lr.reset();
-  o.search.time = "soon";
+  o.train.base.plan.time = "soon";
   EXPECT_FAULT(search(o), Fault::usage, "'soon' is no duration");
   o = searching({});
   o.search.method = SearchMethod::grid;

@@ -186,14 +186,14 @@ TEST_F(Train, StoppingKeepsTheBestModelSoFar) {
   TrainCallbacks callbacks;
   callbacks.epoch = [&](const EpochResult&) { ++epochs; };
   callbacks.stop = [&] { return epochs == 2; };
-  const auto result = train(options(), callbacks);
+  const auto result = train(options("1"), callbacks);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.epochs.size(), 2u);
   EXPECT_TRUE(std::filesystem::exists(folder_ / "out.pt"));
 }
 
 TEST_F(Train, StoppingTheTestLosesNoTraining) {
-  auto o = options();
+  auto o = options("1");
   o.view.crops = 5;  // one crop is validation's own view: not tested anew
   TrainCallbacks callbacks;
   int64_t epochs = 0;

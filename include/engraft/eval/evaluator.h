@@ -10,6 +10,7 @@
 #include "engraft/eval/gain.h"
 #include "engraft/eval/metrics.h"
 #include "engraft/eval/options.h"
+#include "engraft/eval/separation.h"
 #include "engraft/model/chain.h"
 #include "engraft/model/prefix.h"
 
@@ -37,6 +38,17 @@ struct ViewFigures {
   double loss = 0;   ///< nats
 };
 
+/// A test in which the probabilities of random masks are averaged.
+struct SampledTest {
+  SamplingOptions noise;  ///< as it was sampled
+  std::string text;       ///< the same in words, and where it falls
+  Evaluation evaluation;  ///< with the views of Report::main
+  /// Of 1 - the probability of the predicted class, of that probability's
+  /// standard deviation over the samples, and of SampledPrediction's entropy
+  /// and mutual information.
+  std::vector<Separation> uncertainty;
+};
+
 /// All views beside one, as `engraft eval` prints it.
 struct Report {
   std::string model, data, split;
@@ -45,6 +57,7 @@ struct Report {
   Evaluation one_crop;
   std::vector<ViewFigures> views;  ///< see Evaluated
   PrefixChoice inference;  ///< how the model was computed; not of several
+  std::optional<SampledTest> sampled;
   /// Where the probabilities of several models are averaged: each by itself,
   /// and what their mean gains over the best of them.
   std::vector<Report> members;
@@ -112,8 +125,10 @@ Report evaluate_model(const EvalOptions& options,
 /// Keys: model, data, split, classes (of the confusion matrix's rows), crops,
 /// scales, average, images, top1, top1_ci95, top5, mean_per_class, macro_f1,
 /// loss, confusion, seconds, one_crop with the same figures from crops on,
-/// views, a list of view, top1 and loss, and inference. Of several models there
-/// are instead of views and inference: members, a list of model, the same
+/// views, a list of view, top1 and loss, inference, and, where masks were
+/// sampled, sampled: mc-samples and the other options of SamplingOptions, the
+/// same figures, and uncertainty, a list of Separations. Of several models
+/// there are instead of views and inference: members, a list of model, the same
 /// figures, one_crop, views and inference; and gain.
 Json to_json(const Report& report);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engraft/model/regularise.h"
 #include "engraft/options.h"
 
 namespace engraft {
@@ -34,6 +35,50 @@ struct ViewOptions {
   bool centre_only() const;
 };
 
+/// Averaging over random masks when a model is tested (Gal & Ghahramani 2016).
+/// What is unset is as the model's record has it.
+struct SamplingOptions {
+  int64_t mc_samples = 0;
+  std::optional<double> dropout, head_dropout, drop_connect;
+  std::optional<DropConnectOn> drop_connect_on;
+  std::optional<bool> fractional_pooling;
+
+  template <typename Self, typename Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("mc-samples", self.mc_samples,
+          "average over so many random masks of what was random in training, "
+          "in the blocks that were trained, and show their spread as the "
+          "uncertainty; 0 for none",
+          Range{0, 1000});
+    visit("dropout", self.dropout,
+          "probability of the model's dropouts in the masks; with it or any "
+          "of the next flags masks fall on all blocks (auto: as it was "
+          "trained)",
+          Range{0, 0.99});
+    visit("head-dropout", self.head_dropout,
+          "probability of dropout on the final layer's features (auto: "
+          "likewise)",
+          Range{0, 0.99});
+    visit("drop-connect", self.drop_connect,
+          "probability that a weight is taken as zero (auto: likewise)",
+          Range{0, 0.99});
+    visit("drop-connect-on", self.drop_connect_on,
+          "weights that it falls on: the final layer's, or those of all "
+          "linear and convolution layers (auto: likewise)",
+          Any{});
+    visit("fractional-pooling", self.fractional_pooling,
+          "max pooling over random regions (auto: likewise)", Any{});
+  }
+  /// Another noise than the recorded one.
+  bool asks_for_noise() const {
+    return dropout || head_dropout || drop_connect || drop_connect_on ||
+           fractional_pooling;
+  }
+  /// with  the other models that are tested
+  /// Throws Error(Fault::usage) for what makes no sense together.
+  void validate(const std::vector<std::string>& with) const;
+};
+
 /// Help of --with.
 inline constexpr const char* kWithHelp =
     "another model of the same classes: the probabilities of all are averaged";
@@ -43,6 +88,7 @@ struct EvalOptions {
   std::string model, data;
   std::vector<std::string> with;
   ViewOptions view;
+  SamplingOptions sampling;
   std::string split = "auto";
   std::optional<double> min_accuracy;
   int64_t batch_size = 40;
@@ -54,6 +100,7 @@ struct EvalOptions {
   static void fields(Self& self, Visit&& visit) {
     visit("with", self.with, kWithHelp, Any{});
     ViewOptions::fields(self.view, visit);
+    SamplingOptions::fields(self.sampling, visit);
     visit("split", self.split,
           "pictures to test on: val, test, train, all, or auto (test or else "
           "val where DATA has them as folders or in its manifest, all "
@@ -75,6 +122,7 @@ struct PredictOptions {
   std::string model;
   std::vector<std::string> paths, with;
   ViewOptions view{1, CropAverage::softmax};
+  SamplingOptions sampling;
   int64_t top = 1;
   ListFormat format = ListFormat::text;
   int64_t batch_size = 40;
@@ -85,6 +133,7 @@ struct PredictOptions {
   static void fields(Self& self, Visit&& visit) {
     visit("with", self.with, kWithHelp, Any{});
     ViewOptions::fields(self.view, visit);
+    SamplingOptions::fields(self.sampling, visit);
     visit("top", self.top, "classes to print for a picture, likeliest first",
           Range{1, 100000});
     visit("format", self.format, "of the lines on stdout", Any{});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,14 @@ struct Prediction {
     int64_t index;
     std::string name;  ///< the class, or its number where none is named
     double probability;
+    /// Standard deviation of the probability over sampled masks.
+    std::optional<double> spread = {};
   };
   std::string path;
   std::vector<Score> top;  ///< likeliest first; empty when unreadable
   std::string error;       ///< why it could not be read; else ""
+  /// Of sampled masks, whose mean `top` then is: see SampledPrediction.
+  std::optional<double> entropy = {}, mutual_information = {};
 };
 
 /// Streams options.paths through the model; calls back once a picture, in the
@@ -30,7 +35,8 @@ int64_t predict(const PredictOptions& options,
                 const std::function<void(const std::string&)>& note = {});
 
 /// path, class, probability (of the likeliest) and top, a list of {class,
-/// index, probability}; or path and error.
+/// index, probability}; or path and error. Of sampled masks there is spread
+/// beside each probability, entropy and mutual_information.
 Json to_json(const Prediction& prediction);
 
 }  // namespace engraft

@@ -50,7 +50,8 @@ struct HeadInfo {
 enum class BlockMode {
   inference,  ///< BatchNorm on running statistics, dropout off
   training,   ///< BatchNorm on the batch's, dropout on
-  sampling    ///< BatchNorm on running statistics, dropout on
+  sampling,   ///< BatchNorm on running statistics, dropout on
+  statistics  ///< as training, and running statistics become the batch's own
 };
 
 /// What a batch norm sees in one forward pass, in each channel.
@@ -107,20 +108,29 @@ class BlockChain {
   /// The whole model in inference mode without autograd: logits [N, classes].
   torch::Tensor logits(const torch::Tensor& images) const;
 
-  /// Changes what BlockMode::training and BlockMode::sampling run from now on;
-  /// no options give the model's own training back. sampling has what is
-  /// random but stochastic depth. Reports of all blocks, also frozen ones.
+  /// Changes what the modes but BlockMode::inference run from now on; no
+  /// options give the model's own training back. sampling has what is random
+  /// but stochastic depth. Reports of all blocks, also frozen ones.
   /// Throws Error(Fault::usage): a bad option, or one for what the model does
   /// not have.
   RegulariserReport regularise(const RegulariserOptions& options);
 
-  /// Logits of the whole model in BlockMode::sampling, again and again (Gal &
-  /// Ghahramani 2016), without autograd: float32 [samples, N, classes].
-  /// images   float32 [N, 3, H, W]
+  /// Running statistics of the batch norms of blocks [begin, ...) and the head
+  /// that BlockMode::training moves, each once, shared with the classifier.
+  std::vector<torch::Tensor> running_statistics(int64_t begin) const;
+
+  /// The first block from `begin` on that draws numbers in BlockMode::sampling.
+  /// Throws Error(Fault::usage) when none does.
+  int64_t first_random(int64_t begin = 0) const;
+
+  /// Logits of blocks [begin, ...) and the head in BlockMode::sampling, again
+  /// and again (Gal & Ghahramani 2016), without autograd: float32
+  /// [samples, N, classes]. What comes before first_random(begin) runs once.
+  /// x        what block begin - 1 gives for N pictures, images for begin = 0
   /// samples  1 or more
-  /// Throws Error(Fault::usage) when nothing in the model is random.
-  torch::Tensor sample_logits(const torch::Tensor& images,
-                              int64_t samples) const;
+  /// Throws as first_random.
+  torch::Tensor sample_logits(const torch::Tensor& x, int64_t samples,
+                              int64_t begin = 0) const;
 
   /// Block index for "all" (num_blocks()), "none" (0), a number or a block's
   /// name. Throws Error(Fault::usage) listing what is there.
@@ -136,8 +146,8 @@ class BlockChain {
   torch::Device device() const;
 
  private:
-  friend std::shared_ptr<torch::jit::Graph> prefix_graph(const BlockChain&,
-                                                         int64_t);
+  friend std::shared_ptr<torch::jit::Graph> prefix_graph(
+      const BlockChain&, int64_t, const std::vector<int64_t>&);
   friend int64_t input_size(const BlockChain&);
   friend class BatchNormProbe;
   struct State;

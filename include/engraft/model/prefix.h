@@ -57,8 +57,11 @@ Json to_json(const PrefixChoice& choice);
 class FrozenPrefix {
  public:
   /// pictures  how many will come, about
+  /// taps      cuts in rising order: run() then gives, side by side, what the
+  ///           blocks in front of each give on average over places, [N, C], and
+  ///           for cut 0 a grey thumbnail of the images, [N, 256]
   FrozenPrefix(const BlockChain& chain, int64_t end, InferenceKind kind,
-               int64_t pictures);
+               int64_t pictures, std::vector<int64_t> taps = {});
   ~FrozenPrefix();
   FrozenPrefix(FrozenPrefix&&) noexcept;
   FrozenPrefix& operator=(FrozenPrefix&&) noexcept;

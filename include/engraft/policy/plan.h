@@ -7,27 +7,41 @@
 #include "engraft/data/image_folder.h"
 #include "engraft/json.h"
 #include "engraft/options.h"
+#include "engraft/policy/evidence.h"
 #include "engraft/policy/similarity.h"
 
 namespace engraft {
+
+/// What parts of a run cost on this machine, in seconds.
+struct Speed {
+  double fixed = 0;      ///< spent before training, and for loading and saving
+  double decode = 0;     ///< a view of a picture, all threads together
+  double inference = 0;  ///< a picture through all frozen blocks
+  double training = 0;   ///< a picture forward and backward through all blocks
+};
 
 /// What choose_plan looks at: numbers only, no tensor.
 struct PlanInputs {
   std::vector<int64_t> images_per_class;  ///< training pictures, [classes]
   Similarity similarity;
+  Evidence evidence;                       ///< may be unmeasured
   int64_t num_blocks = 0;                  ///< of the chain, without the head
   std::vector<int64_t> block_parameters;   ///< [num_blocks]
   std::vector<int64_t> block_outputs;      ///< elements a picture, [num_blocks]
+  std::vector<double> block_work;          ///< multiplications, [num_blocks]
   int64_t input_elements = 0;              ///< of one image
   int64_t cache_bytes = int64_t{4} << 30;  ///< that activations may take
   bool frozen_graph = false;               ///< only the head can be trained
   /// The head is solved by L-BFGS on all its features at once, not in epochs.
   bool solved_head = true;
-  /// Also where blocks are trained after it. An optimum on features that do
-  /// not move has large weights, which the batch statistics and dropout of
-  /// training throw off (sign digits: loss 0.07 before, 11 in the first epoch
-  /// of the blocks), so that is for those who ask for it.
+  /// Blocks are trained from the solved head on, for those who ask for it.
   bool solved_before_blocks = false;
+  /// What training was measured to cost, for a budget of `seconds`.
+  std::optional<Speed> speed;
+  double seconds = 0;  ///< the run may take; 0 for no limit
+  /// Pictures that validation and testing look at, and views of each in the
+  /// test.
+  int64_t val_pictures = 0, test_pictures = 0, test_views = 10;
 };
 
 /// One decision with the sentence that justifies it.
@@ -35,27 +49,47 @@ struct Reason {
   std::string decision, value, because;
 };
 
+/// More blocks, trained when those before have proved themselves.
+struct DeeperStage {
+  int64_t cut = 0, epochs = 0, views = 0;
+};
+
 /// What to train and how, in plain values.
 struct TransferPlan {
   SizeClass size = SizeClass::small;
   Similarity similarity;
+  Evidence evidence;
+  /// The head is solved first, and what is trained after it must be better.
+  bool proof = false;
+  std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs
   int64_t head_epochs = 0;   ///< the head alone
   int64_t epochs = 0;        ///< in all, the head's included
   /// Random views of a picture: epoch e sees view (e - 1) mod views.
   int64_t views = 1;
+  /// One view of a solved head is the evaluation view.
+  bool evaluation_view = false;
   int64_t batch_size = 32;
   double head_lr = 0;
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
   AugmentSettings augment;
   std::vector<Reason> reasons;
+  std::vector<std::string> advice;  ///< to the user, in plain words
+  double seconds = 0;               ///< that it will take; 0 when unknown
+
+  /// The first block that any stage trains.
+  int64_t lowest_cut() const {
+    return deeper.empty() ? freeze_until : deeper.back().cut;
+  }
 };
 
-/// The 2x2 table of CS231n lecture 7 (dataset size x similarity). A pure
-/// function. Overrides in `options` win and are named as such in the reasons.
-/// freeze_until must be resolved by the caller: `freeze_override`, -1 for auto.
+/// The 2x2 table of CS231n lecture 7 (dataset size x similarity) says what
+/// would be trained; the evidence, where it was measured, whether that can pay
+/// (head room), and a budget how much of it fits. A pure function. Overrides in
+/// `options` win and are named as such in the reasons. freeze_until must be
+/// resolved by the caller: `freeze_override`, -1 for auto.
 TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
                          const AugmentOptions& augment,
                          int64_t freeze_override = -1);

@@ -19,7 +19,12 @@ struct Similarity {
   /// variance)| over channels and layers of the first third of the depth.
   /// confidence: mean largest probability of the original head.
   double value = 0;
-  double border = 0;      ///< verdict changes here
+  double border = 0;  ///< verdict changes here
+  /// Of `value`, over pictures (jackknife by eighths of them).
+  double standard_error = 0;
+  /// The border is within two standard errors, or within the band where kinds
+  /// of pictures were not seen apart.
+  bool uncertain = false;
   double confidence = 0;  ///< mean largest probability; 0 when not measured
   int64_t images = 0;     ///< pictures looked at
 };

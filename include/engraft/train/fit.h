@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "engraft/data/loader.h"
-#include "engraft/train/activations.h"
-#include "engraft/train/head_solver.h"
+#include "engraft/features/activations.h"
+#include "engraft/features/head_solver.h"
+#include "engraft/policy/evidence.h"
 #include "engraft/train/live_chain.h"
 #include "engraft/train/rate_finder.h"
 #include "engraft/train/trainer.h"
@@ -29,6 +30,7 @@ struct FitResult {
   std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
   std::vector<int64_t> soup;           ///< epochs in it, the best first
   std::vector<FitSnapshot> snapshots;
+  std::vector<StageProof> proofs;  ///< in their order
   /// Of the mean of the snapshots' probabilities.
   double ensemble_val_accuracy = 0, ensemble_val_loss = 0;
   ActivationStats activations;
@@ -49,15 +51,22 @@ struct FitSettings {
   const MixOptions& mix;
   const RunOptions& run;
   const CacheOptions& cache;
-  std::string model;          ///< for people who look into the cache
-  std::string curves_beside;  ///< as make_techniques takes it
+  const KnownFeatures* known = nullptr;  ///< of training pictures, or null
+  std::string model;                     ///< for people who look into the cache
+  std::string curves_beside;             ///< as make_techniques takes it
 };
 
 /// Trains: what the frozen blocks give is computed once (Activations), unless
 /// plan.views is 0; then the head alone for plan.head_epochs, solved by L-BFGS
 /// where the plan says so and the head is a linear layer on its features, else
 /// in epochs; then the blocks from plan.freeze_until on. Epoch e sees view
-/// (e - 1) mod plan.views of each picture. The best epoch is that of the
+/// (e - 1) mod plan.views of each picture.
+///
+/// Where plan.proof says so the head is solved first, on one view, and put
+/// aside; training begins anew with a fresh head, and its best epoch stays only
+/// when it is better than the head alone by more than the noise (PairedTest).
+/// So it goes with each of plan.deeper, from the weights that are there, until
+/// one does not prove itself. The best epoch is that of the
 /// highest validation accuracy, the lower validation loss among equals, the
 /// last one without validation pictures.
 FitResult fit(LiveChain& live, const BlockChain& chain,
@@ -67,11 +76,5 @@ FitResult fit(LiveChain& live, const BlockChain& chain,
 /// total / (classes x count of the class), 0 for a class without pictures.
 torch::Tensor class_weights(ClassWeights kind,
                             const std::vector<int64_t>& counts);
-
-/// Temperature T that minimises the mean negative log likelihood of
-/// softmax(logits / T) (Guo et al. 2017, sec. 4.2), in [0.05, 20]; 1 for no
-/// pictures. logits [N, C], labels int64 [N].
-double fit_temperature(const torch::Tensor& logits,
-                       const torch::Tensor& labels);
 
 }  // namespace engraft

@@ -69,8 +69,6 @@ class LiveChain {
  private:
   std::vector<NamedTensor> live_tensors() const;
   std::vector<NamedTensor> frozen_tensors() const;
-  std::vector<torch::Tensor> moved_buffers(
-      const std::function<void()>& forward) const;
   void mark();
 
   BlockChain& chain_;

@@ -110,6 +110,7 @@ struct ScheduleOptions {
   ScheduleKind schedule = ScheduleKind::cosine;
   std::optional<double> warmup, floor, drop_factor, inverse_rate, cycle_growth;
   std::optional<int64_t> drops, cycles, plateau_patience;
+  std::optional<NumberList> milestones;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -126,6 +127,10 @@ struct ScheduleOptions {
     visit("drops", self.drops,
           "times that step lets the rate drop, evenly spaced (auto: 2)",
           Range{1, 1000});
+    visit("milestones", self.milestones,
+          "shares of a stage's steps at which step lets the rate drop, in "
+          "place of --drops: 0.3,0.6,0.9",
+          Range{0, 1});
     visit("drop-factor", self.drop_factor,
           "what step and plateau multiply the rate by (auto: 0.1)",
           Range{1e-6, 1});

@@ -24,7 +24,8 @@ const std::vector<ScheduleFamily>& schedule_families();
 ///   constant     1
 ///   linear       1 - (1 - floor) t
 ///   cosine       floor + (1 - floor) (1 + cos(pi t)) / 2
-///   step         drop-factor ^ (drops passed), evenly spaced
+///   step         drop-factor ^ (drops passed), evenly spaced or at
+///                milestones, which are shares of all steps
 ///   exponential  floor ^ t
 ///   inverse      1 / (1 + k t)
 ///   restarts     cosine, begun anew `cycles` times (SGDR, Loshchilov & Hutter
@@ -44,8 +45,6 @@ class Schedule {
   bool ends_cycle(int64_t step) const;
 
  private:
-  double warmup_share() const;
-
   ScheduleOptions options_;
   int64_t steps_, rising_;
   double reduced_ = 1, best_loss_;

@@ -13,11 +13,10 @@
 
 namespace engraft {
 
-/// How `engraft search` looks for options.
+/// How `engraft search` looks for options; its budget is PlanOptions::time.
 struct SearchSettings {
   SearchMethod method = SearchMethod::halving;
   int64_t trials = 24;
-  std::string time = "0";
   double test_fraction = 0.2;
   std::string space;
   std::vector<std::string> tries;
@@ -31,10 +30,6 @@ struct SearchSettings {
           Any{});
     visit("trials", self.trials, "candidates of halving and random",
           Range{1, 100000});
-    visit("time", self.time,
-          "begin no trial after so long, and end the one in hand: 90, 90s, "
-          "10m or 2h; 0 for no limit. Training the winner comes on top",
-          Any{});
     visit("test-fraction", self.test_fraction,
           "share of each class that no trial sees, for the winner's test, "
           "when DATA has no split of its own; --val-fraction of the others "
@@ -68,9 +63,6 @@ struct SearchOptions {
   /// Of the space too. Throws Error(Fault::usage).
   void validate() const;
 };
-
-/// Seconds of "90", "90s", "10m" or "2h". Throws Error(Fault::usage).
-double parse_duration(const std::string& text);
 
 /// The pictures of DATA in the parts of a search. A picture and its copies are
 /// in one part.

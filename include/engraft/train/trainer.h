@@ -9,11 +9,12 @@
 
 #include "engraft/data/image_folder.h"
 #include "engraft/eval/evaluator.h"
+#include "engraft/eval/paired_test.h"
+#include "engraft/features/activations.h"
+#include "engraft/features/head_solver.h"
 #include "engraft/model/chain.h"
 #include "engraft/model/classifier.h"
 #include "engraft/policy/plan.h"
-#include "engraft/train/activations.h"
-#include "engraft/train/head_solver.h"
 #include "engraft/train/options.h"
 #include "engraft/train/rate_finder.h"
 
@@ -34,6 +35,13 @@ struct EpochResult {
   /// Of the average of the weights, where there is one.
   std::optional<double> average_val_accuracy, average_val_loss;
   bool average_is_best = false;  ///< the average is what `best` is about
+};
+
+/// The judgement of a stage that has to prove itself.
+struct StageProof {
+  std::string from, to;  ///< for people: "the head alone", "blocks from 12 on"
+  PairedTest test;       ///< on the validation pictures, centre crop
+  bool kept = false;     ///< the stage stays; else `from` is what is left
 };
 
 /// One file of a snapshot ensemble. Centre crop.
@@ -94,6 +102,7 @@ struct TrainResult {
   std::optional<HeadSolution> head;    ///< of a head solved by L-BFGS
   std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
   std::vector<int64_t> soup;           ///< epochs in it, the best first
+  std::vector<StageProof> proofs;      ///< of stages that had to be better
   std::optional<RegulariserReport> regularised;
   SavedSnapshots snapshots;
   ActivationStats activations;  ///< of the frozen blocks
@@ -109,7 +118,8 @@ struct PlanResult {
   Classifier classifier;
   ImageFolder folder;
   TransferPlan plan;
-  HeadInfo head;  ///< of the model as it came
+  HeadInfo head;        ///< of the model as it came
+  KnownFeatures known;  ///< that looking at pictures came by
   Phases phases;
 };
 /// optimizer  of the training that is planned

@@ -1,4 +1,4 @@
-#include "train/lbfgs.h"
+#include "features/lbfgs.h"
 
 #include <algorithm>
 #include <cmath>

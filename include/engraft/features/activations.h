@@ -28,6 +28,8 @@ struct ActivationOptions {
   /// Take f32 where the precision is open: what is not used again gains
   /// nothing from a small store.
   bool exact = false;
+  /// Cuts: rows are what FrozenPrefix gives with them, [N, C], always f32.
+  std::vector<int64_t> taps;
   std::string model, data;  ///< for people who look into the cache
 };
 
@@ -69,6 +71,11 @@ class Activations {
   /// Starts from the rows of `lower`, which has a smaller cut and holds them,
   /// instead of from pictures.
   void start_from(Activations& lower);
+
+  /// Takes rows that were computed elsewhere.
+  /// rows  float32 [samples, ...], of one view; -1 is the evaluation view
+  void add(const std::vector<Sample>& samples, const torch::Tensor& rows,
+           int64_t view);
 
   /// Called with rows done and rows to do.
   using Progress = std::function<void(int64_t, int64_t)>;

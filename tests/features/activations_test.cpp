@@ -1,4 +1,4 @@
-#include "engraft/train/activations.h"
+#include "engraft/features/activations.h"
 
 #include <gtest/gtest.h>
 #include <torch/types.h>

@@ -1,11 +1,11 @@
-#include "engraft/train/head_solver.h"
+#include "engraft/features/head_solver.h"
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
 #include <cmath>
 
-#include "train/lbfgs.h"
+#include "features/lbfgs.h"
 
 namespace engraft {
 namespace {

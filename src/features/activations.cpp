@@ -1,4 +1,4 @@
-#include "engraft/train/activations.h"
+#include "engraft/features/activations.h"
 
 #include <c10/util/accumulate.h>
 
@@ -11,6 +11,7 @@
 #include "engraft/data/loader.h"
 #include "engraft/threads.h"
 #include "model/difference.h"
+#include "model/taps.h"
 
 namespace engraft {
 namespace {
@@ -27,6 +28,24 @@ torch::Tensor as_rows(const torch::Tensor& features) {
   return ordered.contiguous().flatten(1);
 }
 
+/// Of one row.
+std::vector<int64_t> shape_of(const BlockChain& chain, int64_t cut,
+                              const ActivationOptions& options) {
+  if (!options.taps.empty()) {
+    int64_t width = 0;
+    for (const int64_t tap : options.taps) width += tap_width(chain, tap);
+    return {width};
+  }
+  if (cut == 0) return {3, options.input.crop, options.input.crop};
+  return chain.block(cut - 1).output_size;
+}
+
+std::string spelled(const std::vector<int64_t>& taps) {
+  std::string out;
+  for (const int64_t tap : taps) out += " tap " + std::to_string(tap);
+  return out;
+}
+
 }  // namespace
 
 std::string cache_folder(const CacheOptions& options) {
@@ -40,9 +59,7 @@ struct Activations::State {
         cut(cut),
         options(options),
         print(chain.fingerprint(cut)),
-        shape(cut > 0 ? chain.block(cut - 1).output_size
-                      : std::vector<int64_t>{3, options.input.crop,
-                                             options.input.crop}),
+        shape(shape_of(chain, cut, options)),
         augmentation(to_json(options.augment).dump() + " " +
                      std::to_string(options.seed)) {}
 
@@ -87,7 +104,8 @@ struct Activations::State {
                                           : "block " + std::to_string(cut)},
         {"precision", name}};
     const std::string shelf =
-        content_hash(print + " " + to_json(options.input).dump() + " " + name)
+        content_hash(print + " " + to_json(options.input).dump() + " " + name +
+                     spelled(options.taps))
             .hex();
     return std::make_unique<RowCache>(cache, shelf, row_bytes(precision),
                                       about);
@@ -103,7 +121,8 @@ struct Activations::State {
   /// cache already.
   void open_known(const Sample& sample, int64_t view) {
     CachePrecision wanted = options.cache.cache_precision;
-    if (wanted == CachePrecision::automatic && options.exact)
+    if (!options.taps.empty() ||
+        (wanted == CachePrecision::automatic && options.exact))
       wanted = CachePrecision::f32;
     if (wanted != CachePrecision::automatic) return take(wanted, open(wanted));
     for (const auto precision : {CachePrecision::f16, CachePrecision::f32}) {
@@ -163,7 +182,8 @@ struct Activations::State {
     if (!prefix)
       prefix = std::make_unique<FrozenPrefix>(
           chain, cut, options.inference,
-          std::max<int64_t>(options.pictures, std::ssize(samples) * views));
+          std::max<int64_t>(options.pictures, std::ssize(samples) * views),
+          options.taps);
     LoaderOptions loading;
     loading.input = options.input;
     if (first >= 0) loading.augment = options.augment;
@@ -265,6 +285,16 @@ void Activations::start_from(Activations& lower) {
               " to reach ", cut());
   state_->lower = &lower;
   state_->stats.folder.clear();
+}
+
+void Activations::add(const std::vector<Sample>& samples,
+                      const torch::Tensor& rows, int64_t view) {
+  State& s = *state_;
+  if (samples.empty()) return;
+  if (!s.rows) s.open_known(samples.front(), view);
+  for (int64_t i = 0; i < std::ssize(samples); ++i)
+    s.store(samples[static_cast<size_t>(i)], view, rows.narrow(0, i, 1));
+  s.rows->flush();
 }
 
 bool Activations::prepare(const std::vector<Sample>& samples, int64_t views,

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engraft/data/image_folder.h"
+#include "engraft/features/activations.h"
+#include "engraft/json.h"
+#include "engraft/model/chain.h"
+#include "engraft/policy/similarity.h"
+
+namespace engraft {
+
+/// A linear probe on the mean over places of what the blocks in front of a cut
+/// give: a softmax regression, cross-validated on training pictures.
+struct DepthProbe {
+  int64_t cut = 0;
+  int64_t features = 0;
+  double accuracy = 0, loss = 0;  ///< of held-out pictures
+};
+
+/// The probe of the last features, learned from part of the pictures.
+struct CurvePoint {
+  int64_t pictures = 0;
+  double accuracy = 0, loss = 0;  ///< of held-out pictures, all of them
+};
+
+/// Whether pictures keep their class when they are mirrored: what the probe
+/// makes of both, on pictures that it has not learned from.
+struct FlipProbe {
+  std::string kind;  ///< "horizontal" or "vertical"
+  int64_t pictures = 0;
+  double accuracy = 0, flipped_accuracy = 0;
+  /// One-sided McNemar statistic of the loss of accuracy; above about 2 the
+  /// mirror image is something else to the model.
+  double z = 0;
+};
+
+/// What a sample of the training pictures says about how to train: numbers
+/// only, no tensor. Nothing here has seen a validation or test picture.
+struct Evidence {
+  int64_t pictures = 0;  ///< looked at; 0 when nothing was measured
+  int64_t classes = 0;
+  /// Share of the pictures that are left when near-duplicates count once.
+  double distinct = 1;
+  std::vector<DepthProbe> depths;  ///< front to back; the last: all blocks
+  std::vector<CurvePoint> curve;   ///< fewer to more pictures
+  double accuracy_error = 0;  ///< standard error of the last probe's accuracy
+  std::vector<FlipProbe> flips;
+  double log_me = 0;  ///< of the last features (You et al. 2021)
+  double leep = 0;    ///< of the original head (Nguyen et al. 2020); 0: unknown
+  double confidence = 0, entropy = 0;  ///< mean, of the original head; nats
+
+  bool measured() const { return !depths.empty(); }
+  double accuracy() const { return measured() ? depths.back().accuracy : 0; }
+  /// Share of held-out pictures that the probe gets wrong.
+  double head_room() const { return measured() ? 1 - accuracy() : 0; }
+  /// Exponent b of error = a n^-b, fitted to the curve; 0 for a flat one.
+  double growth() const;
+  /// What the curve says of the error with `times` as many pictures.
+  double error_with(double times) const;
+};
+
+Json to_json(const Evidence& evidence);
+
+struct EvidenceOptions {
+  InputSpec input;
+  int64_t threads = 0;
+  InferenceKind inference = InferenceKind::automatic;
+  CacheOptions cache;
+  std::string model, data;  ///< for people who look into the cache
+};
+
+/// Pictures that measuring looks at: 1000, fewer for a model so heavy that
+/// they would take long, no fewer than 256.
+int64_t evidence_pictures(const BlockChain& chain);
+
+/// Last features that measuring came by, for who needs them next.
+struct KnownFeatures {
+  std::vector<Sample> samples;
+  torch::Tensor rows;  ///< float32 [samples, features]; undefined for none
+};
+
+struct EvidenceResult {
+  Evidence evidence;
+  KnownFeatures features;  ///< evaluation views
+};
+
+/// Looks at up to evidence_pictures() training pictures, evenly over the
+/// classes: one pass through all blocks, with probes at some depths on the way,
+/// and a second one over mirror images of some. A function of the pictures and
+/// the model; kept in the cache, and without features where it is found there.
+/// The chain must still have its original head. Nothing is measured
+/// (Evidence::measured() is false) where there are fewer than two pictures in a
+/// class or no block to cut behind.
+EvidenceResult measure_evidence(const BlockChain& chain,
+                                const ImageFolder& folder,
+                                const EvidenceOptions& options,
+                                const Activations::Progress& progress = {},
+                                const std::function<bool()>& stop = {});
+
+}  // namespace engraft

@@ -1,0 +1,58 @@
+#include "engraft/eval/paired_test.h"
+
+#include <cmath>
+
+#include "engraft/eval/calibration.h"
+
+namespace engraft {
+namespace {
+
+torch::Tensor losses(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const double temperature = fit_temperature(logits, labels);
+  return -(logits.to(torch::kDouble) / temperature)
+              .log_softmax(1)
+              .gather(1, labels.unsqueeze(1))
+              .squeeze(1);
+}
+
+}  // namespace
+
+bool PairedTest::better() const {
+  constexpr double kNoise = 1;
+  return accuracy_z > kNoise || (won >= lost && loss_z > kNoise);
+}
+
+PairedTest compare_paired(const torch::Tensor& first,
+                          const torch::Tensor& second,
+                          const torch::Tensor& labels) {
+  PairedTest out;
+  out.pictures = labels.size(0);
+  if (out.pictures == 0) return out;
+  const auto a = first.argmax(1).eq(labels), b = second.argmax(1).eq(labels);
+  out.won = (b & a.logical_not()).sum().item<int64_t>();
+  out.lost = (a & b.logical_not()).sum().item<int64_t>();
+  const auto n = static_cast<double>(out.pictures);
+  const auto difference = static_cast<double>(out.won - out.lost);
+  out.accuracy_gain = difference / n;
+  if (out.won + out.lost > 0)
+    out.accuracy_z =
+        difference / std::sqrt(static_cast<double>(out.won + out.lost));
+  const auto gains = losses(first, labels) - losses(second, labels);
+  out.loss_gain = gains.mean().item<double>();
+  const double spread = out.pictures > 1 ? gains.std().item<double>() : 0;
+  if (spread > 0) out.loss_z = out.loss_gain / (spread / std::sqrt(n));
+  return out;
+}
+
+Json to_json(const PairedTest& t) {
+  return {{"images", t.pictures},
+          {"won", t.won},
+          {"lost", t.lost},
+          {"accuracy_gain", t.accuracy_gain},
+          {"accuracy_z", t.accuracy_z},
+          {"loss_gain", t.loss_gain},
+          {"loss_z", t.loss_z},
+          {"better", t.better()}};
+}
+
+}  // namespace engraft

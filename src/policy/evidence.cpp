@@ -1,0 +1,395 @@
+#include "engraft/policy/evidence.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "data/content_hash.h"
+#include "engraft/cache/row_cache.h"
+#include "engraft/data/loader.h"
+#include "engraft/features/cross_validation.h"
+#include "engraft/model/prefix.h"
+#include "engraft/policy/cost.h"
+#include "engraft/policy/transfer_scores.h"
+#include "model/taps.h"
+#include "policy/near_duplicates.h"
+#include "policy/sample_evenly.h"
+
+namespace engraft {
+namespace {
+
+constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
+// Multiplications that looking at the pictures may take, about 10 s on two
+// cores.
+constexpr double kMostWork = 4e11;
+constexpr int64_t kFlipped = 128;
+// Shares of the depth that probes look at, besides all of it.
+constexpr double kDepths[] = {0.25, 0.5, 2.0 / 3, 5.0 / 6};
+struct Flip {
+  const char* kind;
+  int64_t dimension;  ///< of [N, 3, H, W]
+};
+constexpr Flip kFlips[] = {{"horizontal", 3}, {"vertical", 2}};
+constexpr double kShares[] = {0.25, 0.5};
+constexpr int64_t kStoredBytes = 16 << 10;
+constexpr int64_t kVersion = 1;
+
+std::vector<int64_t> tapped_cuts(int64_t blocks) {
+  std::vector<int64_t> cuts{0};  // thumbnails
+  for (const double depth : kDepths) {
+    const int64_t cut = std::llround(depth * static_cast<double>(blocks));
+    if (cut > cuts.back() && cut < blocks) cuts.push_back(cut);
+  }
+  cuts.push_back(blocks);
+  return cuts;
+}
+
+torch::Tensor labels_of(const std::vector<Sample>& samples) {
+  std::vector<int64_t> labels;
+  labels.reserve(samples.size());
+  for (const Sample& s : samples) labels.push_back(s.label);
+  return torch::tensor(labels, torch::kLong);
+}
+
+FeatureRows rows_of(const torch::Tensor& matrix) {
+  return {matrix.size(0), matrix.size(1), [matrix](int64_t begin, int64_t end) {
+            return matrix.slice(0, begin, end);
+          }};
+}
+
+HeadProblem problem_of(const torch::Tensor& features,
+                       const torch::Tensor& labels, int64_t classes) {
+  HeadProblem out;
+  out.features = rows_of(features);
+  out.labels = labels;
+  out.pictures = torch::arange(labels.size(0));
+  out.classes = classes;
+  return out;
+}
+
+/// The measurement, in steps that share its pictures.
+class Measurement {
+ public:
+  Measurement(const BlockChain& chain, std::vector<Sample> samples,
+              int64_t classes, const EvidenceOptions& options,
+              const Activations::Progress& progress,
+              const std::function<bool()>& stop)
+      : chain_(chain),
+        options_(options),
+        progress_(progress),
+        stop_(stop),
+        samples_(std::move(samples)),
+        labels_(labels_of(samples_)),
+        classes_(classes),
+        cuts_(tapped_cuts(chain.num_blocks())) {}
+
+  EvidenceResult run() {
+    EvidenceResult out;
+    if (!look()) return out;
+    Evidence& e = out.evidence;
+    e.pictures = std::ssize(samples_);
+    e.classes = classes_;
+    e.distinct = static_cast<double>(count_distinct(part(0), last())) /
+                 static_cast<double>(e.pictures);
+    probe_depths(e);
+    if (stop_ && stop_()) return {};
+    const HeadProblem problem = problem_of(last(), labels_, classes_);
+    const HeldOut whole =
+        predict_held_out(problem, penalty_, 1, flipped(), stop_);
+    for (size_t i = 0; i < std::size(kFlips); ++i)
+      e.flips.push_back(
+          compare(kFlips[i].kind, whole.log_probabilities, whole.others[i]));
+    e.depths.back().accuracy = whole.accuracy;
+    e.depths.back().loss = whole.loss;
+    draw_curve(problem, whole, e);
+    e.accuracy_error = std::sqrt(whole.accuracy * (1 - whole.accuracy) /
+                                 static_cast<double>(e.pictures));
+    score(e);
+    out.features = {samples_, last()};
+    return out;
+  }
+
+ private:
+  torch::Tensor part(size_t tap) const { return parts_[tap]; }
+  torch::Tensor last() const { return parts_.back(); }
+
+  /// One pass over the pictures, all taps.
+  bool look() {
+    ActivationOptions wanted;
+    wanted.input = options_.input;
+    wanted.threads = options_.threads;
+    wanted.inference = options_.inference;
+    wanted.pictures = std::ssize(samples_);
+    wanted.cache = options_.cache;
+    wanted.taps = cuts_;
+    wanted.model = options_.model;
+    wanted.data = options_.data;
+    Activations seen(chain_, chain_.num_blocks(), wanted);
+    if (!seen.prepare(samples_, 0, progress_, stop_)) return false;
+    std::vector<int64_t> all(samples_.size());
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+    const auto rows = seen.read(samples_, all, -1);
+    std::vector<int64_t> widths;
+    for (const int64_t cut : cuts_) widths.push_back(tap_width(chain_, cut));
+    for (const auto& columns : rows.split_with_sizes(widths, 1))
+      parts_.push_back(columns.contiguous());
+    return true;
+  }
+
+  void probe_depths(Evidence& e) {
+    for (size_t i = 1; i < cuts_.size() && !(stop_ && stop_()); ++i) {
+      const auto trials =
+          try_penalties(problem_of(part(i), labels_, classes_), stop_);
+      DepthProbe probe;
+      probe.cut = cuts_[i];
+      probe.features = part(i).size(1);
+      penalty_ = best_penalty(trials);
+      for (const PenaltyTrial& trial : trials)
+        if (trial.l2 == penalty_) {
+          probe.accuracy = trial.accuracy;
+          probe.loss = trial.loss;
+        }
+      e.depths.push_back(probe);
+    }
+  }
+
+  /// The last features of mirror images of the first pictures, for each of
+  /// kFlips.
+  std::vector<OtherRows> flipped() const {
+    const int64_t count = std::min<int64_t>(kFlipped, std::ssize(samples_));
+    const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
+    FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
+                        count * std::ssize(kFlips), {chain_.num_blocks()});
+    LoaderOptions loading;
+    loading.input = options_.input;
+    loading.threads = options_.threads;
+    loading.batch_size = prefix.pictures_at_once(1);
+    Loader loader(some, loading);
+    loader.start_epoch(0);
+    std::vector<std::vector<torch::Tensor>> seen(std::size(kFlips));
+    while (const auto batch = loader.next()) {
+      if (stop_ && stop_()) break;
+      for (size_t i = 0; i < seen.size(); ++i)
+        seen[i].push_back(
+            prefix.run(batch->images.flip(kFlips[i].dimension)).cpu());
+    }
+    std::vector<OtherRows> out;
+    for (const auto& parts : seen) {
+      const auto rows =
+          parts.empty() ? last().slice(0, 0, 0) : torch::cat(parts);
+      out.push_back({rows_of(rows), torch::arange(rows.size(0))});
+    }
+    return out;
+  }
+
+  FlipProbe compare(const std::string& kind, const torch::Tensor& plain,
+                    const torch::Tensor& flipped) const {
+    FlipProbe out;
+    out.kind = kind;
+    out.pictures = flipped.size(0);
+    if (out.pictures == 0) return out;
+    const auto labels = labels_.narrow(0, 0, out.pictures);
+    const auto before = plain.narrow(0, 0, out.pictures).argmax(1).eq(labels);
+    const auto after = flipped.argmax(1).eq(labels);
+    out.accuracy = before.to(torch::kDouble).mean().item<double>();
+    out.flipped_accuracy = after.to(torch::kDouble).mean().item<double>();
+    const auto lost = static_cast<double>(
+        (before & after.logical_not()).sum().item<int64_t>());
+    const auto won = static_cast<double>(
+        (after & before.logical_not()).sum().item<int64_t>());
+    out.z = lost + won > 0 ? (lost - won) / std::sqrt(lost + won) : 0;
+    return out;
+  }
+
+  void draw_curve(const HeadProblem& problem, const HeldOut& whole,
+                  Evidence& e) {
+    for (const double share : kShares) {
+      const HeldOut seen =
+          predict_held_out(problem, penalty_, share, {}, stop_);
+      if (seen.learned >= classes_)
+        e.curve.push_back({seen.learned, seen.accuracy, seen.loss});
+    }
+    e.curve.push_back({whole.learned, whole.accuracy, whole.loss});
+  }
+
+  /// What takes no probe.
+  void score(Evidence& e) const {
+    e.log_me = log_me(last(), labels_, classes_);
+    const int64_t blocks = chain_.num_blocks();
+    const auto size = chain_.block(blocks - 1).output_size;
+    if (chain_.fused_head() || size.size() != 1) return;
+    constexpr int64_t kAtOnce = 64;
+    torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> parts;
+    for (const auto& rows : last().split(kAtOnce))
+      parts.push_back(
+          chain_.run(rows.to(chain_.device()).clone(), blocks, blocks + 1)
+              .cpu()
+              .to(torch::kDouble)
+              .softmax(1));
+    const auto p = torch::cat(parts);
+    e.confidence = std::get<0>(p.max(1)).mean().item<double>();
+    e.entropy = -(p * p.clamp_min(1e-300).log()).sum(1).mean().item<double>();
+    e.leep = leep(p, labels_, classes_);
+  }
+
+  const BlockChain& chain_;
+  const EvidenceOptions& options_;
+  const Activations::Progress& progress_;
+  const std::function<bool()>& stop_;
+  const std::vector<Sample> samples_;
+  const torch::Tensor labels_;
+  const int64_t classes_;
+  const std::vector<int64_t> cuts_;
+  std::vector<torch::Tensor> parts_;  ///< float32 [N, width] for each cut
+  double penalty_ = 1;                ///< of the last features' probe
+};
+
+Evidence evidence_from(const Json& json) {
+  Evidence out;
+  out.pictures = json.at("pictures");
+  out.classes = json.at("classes");
+  out.distinct = json.at("distinct");
+  for (const Json& d : json.at("depths"))
+    out.depths.push_back(
+        {d.at("cut"), d.at("features"), d.at("accuracy"), d.at("loss")});
+  for (const Json& p : json.at("curve"))
+    out.curve.push_back({p.at("pictures"), p.at("accuracy"), p.at("loss")});
+  out.accuracy_error = json.at("accuracy_error");
+  for (const Json& f : json.at("flips"))
+    out.flips.push_back({f.at("kind"), f.at("pictures"), f.at("accuracy"),
+                         f.at("flipped_accuracy"), f.at("z")});
+  out.log_me = json.at("log_me");
+  out.leep = json.at("leep");
+  out.confidence = json.at("confidence");
+  out.entropy = json.at("entropy");
+  return out;
+}
+
+/// Evidence as the cache keeps it: its JSON, filled up with zeros.
+class Stored {
+ public:
+  Stored(const BlockChain& chain, const EvidenceOptions& options,
+         const std::vector<Sample>& samples)
+      : rows_(folder(options),
+              content_hash("evidence " + std::to_string(kVersion) + " " +
+                           chain.fingerprint(chain.num_blocks() + 1) + " " +
+                           to_json(options.input).dump())
+                  .hex(),
+              kStoredBytes, {{"view", "evidence"}}) {
+    std::string pictures;
+    for (const Sample& s : samples)
+      pictures += s.content + " " + std::to_string(s.label) + "\n";
+    const ContentHash hash = content_hash(pictures);
+    key_ = {hash.high, hash.low};
+  }
+
+  std::optional<Evidence> read() const {
+    std::string text(kStoredBytes, '\0');
+    if (!rows_.read(key_, text.data())) return std::nullopt;
+    text.resize(std::strlen(text.c_str()));
+    const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (json.is_discarded()) return std::nullopt;
+    return evidence_from(json);
+  }
+
+  void write(const Evidence& evidence) {
+    std::string text = to_json(evidence).dump();
+    if (text.size() >= kStoredBytes) return;
+    text.resize(kStoredBytes, '\0');
+    rows_.add(key_, text.data());
+    rows_.flush();
+  }
+
+ private:
+  static RowCacheOptions folder(const EvidenceOptions& options) {
+    RowCacheOptions out;
+    out.folder = cache_folder(options.cache);
+    out.disk_limit = static_cast<int64_t>(options.cache.cache_limit * 1e9);
+    return out;
+  }
+
+  RowCache rows_;
+  RowKey key_;
+};
+
+bool two_in_each_class(const std::vector<Sample>& samples, int64_t classes) {
+  std::vector<int64_t> counts(static_cast<size_t>(classes));
+  for (const Sample& s : samples) ++counts.at(s.label);
+  return std::ranges::all_of(counts, [](int64_t n) { return n >= 2; });
+}
+
+}  // namespace
+
+int64_t evidence_pictures(const BlockChain& chain) {
+  const double work = multiplications(chain, 0, chain.num_blocks());
+  return std::clamp<int64_t>(std::llround(kMostWork / std::max(work, 1.0)),
+                             kFewestPictures, kMostPictures);
+}
+
+EvidenceResult measure_evidence(const BlockChain& chain,
+                                const ImageFolder& folder,
+                                const EvidenceOptions& options,
+                                const Activations::Progress& progress,
+                                const std::function<bool()>& stop) {
+  const int64_t classes = folder.num_classes();
+  auto samples = sample_evenly(folder.train, classes, evidence_pictures(chain));
+  if (chain.num_blocks() == 0 || !two_in_each_class(samples, classes))
+    return {};
+  Stored stored(chain, options, samples);
+  if (const auto known = stored.read()) return {*known, {}};
+  EvidenceResult out =
+      Measurement(chain, std::move(samples), classes, options, progress, stop)
+          .run();
+  if (out.evidence.measured() && !(stop && stop())) stored.write(out.evidence);
+  return out;
+}
+
+double Evidence::growth() const {
+  // Least squares of log error over log pictures.
+  double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (const CurvePoint& point : curve) {
+    // Half a picture wrong at the least: an error of 0 has no logarithm.
+    const double floor =
+        0.5 / static_cast<double>(std::max<int64_t>(pictures, 1));
+    const double x = std::log(static_cast<double>(point.pictures));
+    const double y = std::log(std::max(1 - point.accuracy, floor));
+    ++n, sx += x, sy += y, sxx += x * x, sxy += x * y;
+  }
+  const double spread = n * sxx - sx * sx;
+  if (n < 2 || spread <= 0) return 0;
+  return std::max(0.0, -(n * sxy - sx * sy) / spread);
+}
+
+double Evidence::error_with(double times) const {
+  return head_room() * std::pow(times, -growth());
+}
+
+Json to_json(const Evidence& e) {
+  Json depths = Json::array(), curve = Json::array(), flips = Json::array();
+  for (const DepthProbe& d : e.depths)
+    depths.push_back({{"cut", d.cut},
+                      {"features", d.features},
+                      {"accuracy", d.accuracy},
+                      {"loss", d.loss}});
+  for (const CurvePoint& p : e.curve)
+    curve.push_back(
+        {{"pictures", p.pictures}, {"accuracy", p.accuracy}, {"loss", p.loss}});
+  for (const FlipProbe& f : e.flips)
+    flips.push_back({{"kind", f.kind},
+                     {"pictures", f.pictures},
+                     {"accuracy", f.accuracy},
+                     {"flipped_accuracy", f.flipped_accuracy},
+                     {"z", f.z}});
+  return {{"pictures", e.pictures}, {"classes", e.classes},
+          {"distinct", e.distinct}, {"depths", depths},
+          {"curve", curve},         {"accuracy_error", e.accuracy_error},
+          {"flips", flips},         {"log_me", e.log_me},
+          {"leep", e.leep},         {"confidence", e.confidence},
+          {"entropy", e.entropy}};
+}
+
+}  // namespace engraft

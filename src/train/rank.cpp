@@ -1,0 +1,76 @@
+#include "engraft/train/rank.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/measure_speed.h"
+
+namespace engraft {
+namespace {
+
+RankedModel look_at(const PlanCommandOptions& options,
+                    const TrainCallbacks& callbacks, const ImageFolder& found) {
+  RankedModel out;
+  out.plan = make_plan(options, callbacks, OptimizerKind::automatic, &found);
+  if (!out.plan.plan.evidence.measured())
+    fail(Fault::data, found.root, ": ", out.plan.model,
+         ": models are compared by probes, which take two training pictures "
+         "in each class and blocks to cut behind");
+  BlockChain chain(out.plan.classifier);
+  for (int64_t i = 0; i < chain.num_blocks(); ++i)
+    out.parameters += chain.block(i).num_parameters;
+  chain.to(resolve_device(options.run.device));
+  out.milliseconds = 1e3 * time_inference(chain, out.plan.classifier.input,
+                                          found.train, options.run);
+  return out;
+}
+
+bool is_better(const RankedModel& a, const RankedModel& b) {
+  const DepthProbe& x = a.plan.plan.evidence.depths.back();
+  const DepthProbe& y = b.plan.plan.evidence.depths.back();
+  return x.accuracy != y.accuracy ? x.accuracy > y.accuracy : x.loss < y.loss;
+}
+
+}  // namespace
+
+std::vector<RankedModel> rank_models(const PlanCommandOptions& options,
+                                     const std::vector<std::string>& models,
+                                     const TrainCallbacks& callbacks) {
+  options.validate();
+  const ImageFolder found =
+      scan_image_folder(options.data, options.data_options, options.run.threads,
+                        cache_folder(options.cache));
+  std::vector<RankedModel> out;
+  for (const std::string& model : models) {
+    PlanCommandOptions one = options;
+    one.model = model;
+    out.push_back(look_at(one, callbacks, found));
+  }
+  std::ranges::stable_sort(out, is_better);
+  const Evidence& best = out.front().plan.plan.evidence;
+  for (RankedModel& model : out) {
+    const Evidence& own = model.plan.plan.evidence;
+    model.within_noise = best.accuracy() - own.accuracy() <=
+                         std::hypot(best.accuracy_error, own.accuracy_error);
+  }
+  return out;
+}
+
+Json to_json(const std::vector<RankedModel>& ranked) {
+  Json out = Json::array();
+  for (const RankedModel& model : ranked) {
+    const Evidence& e = model.plan.plan.evidence;
+    Json row = to_json(model.plan);
+    row["accuracy"] = e.accuracy();
+    row["accuracy_error"] = e.accuracy_error;
+    row["loss"] = e.depths.back().loss;
+    row["log_me"] = e.log_me;
+    row["parameters"] = model.parameters;
+    row["milliseconds"] = model.milliseconds;
+    row["within_noise"] = model.within_noise;
+    out.push_back(row);
+  }
+  return {{"models", out}};
+}
+
+}  // namespace engraft

@@ -1,0 +1,103 @@
+#include "engraft/policy/evidence.h"
+
+#include <cmath>
+
+#include "support/tiny_training.h"
+
+namespace engraft {
+namespace {
+
+class MeasureEvidence : public test::TinyTraining {
+ protected:
+  EvidenceResult measure(const ImageFolder& folder,
+                         const std::string& cache = "none") {
+    const Classifier classifier =
+        make_classifier(tiny::traced(false), tiny::input());
+    const BlockChain chain(classifier);
+    EvidenceOptions options;
+    options.input = classifier.input;
+    options.threads = 1;
+    options.cache.cache = cache;
+    return measure_evidence(chain, folder, options);
+  }
+
+  ImageFolder scan() { return scan_image_folder(folder_ / "data", {}, 1, ""); }
+};
+
+TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
+  const ImageFolder folder = scan();
+  const auto [evidence, features] = measure(folder);
+  ASSERT_TRUE(evidence.measured());
+  EXPECT_EQ(evidence.pictures, std::ssize(folder.train));
+  EXPECT_EQ(evidence.classes, 3);
+  ASSERT_GE(evidence.depths.size(), 2u);
+  for (size_t i = 1; i < evidence.depths.size(); ++i)
+    EXPECT_GT(evidence.depths[i].cut, evidence.depths[i - 1].cut);
+  // One colour a class: nothing is easier.
+  EXPECT_GT(evidence.accuracy(), 0.9);
+  ASSERT_FALSE(evidence.curve.empty());
+  EXPECT_EQ(evidence.curve.back().accuracy, evidence.accuracy());
+  for (size_t i = 1; i < evidence.curve.size(); ++i)
+    EXPECT_GT(evidence.curve[i].pictures, evidence.curve[i - 1].pictures);
+  ASSERT_EQ(evidence.flips.size(), 2u);
+  for (const FlipProbe& flip : evidence.flips)  // of one colour
+    EXPECT_EQ(flip.accuracy, flip.flipped_accuracy);
+  EXPECT_LE(evidence.leep, 0);
+  EXPECT_GT(evidence.entropy, 0);
+  EXPECT_GT(evidence.confidence, 1.0 / 5 - 1e-9);
+  // The features are what the blocks give.
+  const Classifier classifier =
+      make_classifier(tiny::traced(false), tiny::input());
+  const BlockChain chain(classifier);
+  ASSERT_EQ(features.rows.size(0), std::ssize(features.samples));
+  EXPECT_EQ(features.rows.size(1), chain.head().features);
+}
+
+TEST_F(MeasureEvidence, DoesNotSeeWhatIsHeldOut) {
+  ImageFolder folder = scan();
+  const Json before = to_json(measure(folder).evidence);
+  for (Sample& sample : folder.val) sample.label = (sample.label + 1) % 3;
+  folder.test = folder.val;
+  EXPECT_EQ(to_json(measure(folder).evidence), before);
+  folder.val.clear();
+  EXPECT_EQ(to_json(measure(folder).evidence), before);
+}
+
+TEST_F(MeasureEvidence, IsFoundInTheCacheAndKnowsOtherLabels) {
+  const std::string cache = folder_ / "cache";
+  ImageFolder folder = scan();
+  const auto first = measure(folder, cache), second = measure(folder, cache);
+  EXPECT_EQ(to_json(first.evidence), to_json(second.evidence));
+  EXPECT_TRUE(first.features.rows.defined());
+  EXPECT_FALSE(second.features.rows.defined());
+  for (size_t i = 0; i < folder.train.size(); ++i)
+    folder.train[i].label = static_cast<int64_t>(i) % 3;
+  EXPECT_LT(measure(folder, cache).evidence.accuracy(),
+            first.evidence.accuracy());
+}
+
+TEST_F(MeasureEvidence, OfOnePictureAClassThereIsNone) {
+  ImageFolder folder = scan();
+  std::map<int64_t, Sample> one;
+  for (const Sample& sample : folder.train) one[sample.label] = sample;
+  folder.train.clear();
+  for (const auto& [label, sample] : one) folder.train.push_back(sample);
+  EXPECT_FALSE(measure(folder).evidence.measured());
+}
+
+TEST(Evidence, TheCurveIsFittedByAPowerOfThePictures) {
+  Evidence evidence;
+  evidence.pictures = 1000;
+  for (const double n : {100.0, 200.0, 400.0})
+    evidence.curve.push_back(
+        {static_cast<int64_t>(n), 1 - 0.4 * std::pow(n / 100, -0.5), 0});
+  evidence.depths.push_back({1, 8, evidence.curve.back().accuracy, 0});
+  EXPECT_NEAR(evidence.growth(), 0.5, 1e-6);
+  EXPECT_NEAR(evidence.head_room(), 0.2, 1e-9);
+  EXPECT_NEAR(evidence.error_with(4), 0.1, 1e-6);
+  evidence.curve.resize(1);
+  EXPECT_EQ(evidence.growth(), 0);
+}
+
+}  // namespace
+}  // namespace engraft

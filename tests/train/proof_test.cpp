@@ -1,0 +1,115 @@
+#include "engraft/model/surgery.h"
+#include "engraft/train/fit.h"
+#include "support/tiny_training.h"
+
+namespace engraft {
+namespace {
+
+/// A run whose blocks have to be better than the head alone.
+class Proof : public test::TinyTraining {
+ protected:
+  Proof()
+      : folder_of_images_(scan_image_folder(folder_ / "data", {}, 1, "")),
+        classifier_(make_classifier(tiny::traced(false), tiny::input())) {
+    const HeadInfo head = BlockChain(classifier_).head();
+    replace_head(classifier_, head, 3, 0);
+    chain_ = std::make_unique<BlockChain>(classifier_);
+    plan_.proof = plan_.solved_head = plan_.evaluation_view = true;
+    plan_.freeze_until = 1;
+    plan_.head_epochs = 2;
+    plan_.epochs = 4;
+    plan_.views = 2;
+    plan_.batch_size = 8;
+    plan_.head_lr = 1e-3;
+    plan_.backbone_lr = 1e-4;
+    run_.threads = 1;
+    cache_.cache = "none";
+  }
+
+  FitResult fit(const TrainCallbacks& callbacks = {}) {
+    LiveChain live(*chain_, plan_.lowest_cut());
+    return engraft::fit(live, *chain_,
+                        {folder_of_images_, classifier_.input, plan_, optim_,
+                         schedule_, mix_, run_, cache_, &known_, "tiny", ""},
+                        callbacks);
+  }
+
+  std::vector<torch::Tensor> backbone() const {
+    std::vector<torch::Tensor> out;
+    for (int64_t i = 0; i < chain_->num_blocks(); ++i)
+      for (const NamedTensor& t : chain_->block(i).tensors)
+        out.push_back(t.tensor.detach().clone());
+    return out;
+  }
+
+  ImageFolder folder_of_images_;
+  Classifier classifier_;
+  std::unique_ptr<BlockChain> chain_;
+  TransferPlan plan_;
+  OptimOptions optim_;
+  ScheduleOptions schedule_;
+  MixOptions mix_;
+  RunOptions run_;
+  CacheOptions cache_;
+  KnownFeatures known_;
+};
+
+TEST_F(Proof, BlocksThatAreNotBetterGoBackToTheHeadAlone) {
+  // One colour a class: the head alone is perfect, and steps this long are not.
+  plan_.backbone_lr = 0.3;
+  const auto before = backbone();
+  const FitResult result = fit();
+  ASSERT_EQ(result.proofs.size(), 1u);
+  EXPECT_FALSE(result.proofs[0].kept);
+  EXPECT_EQ(result.proofs[0].test.pictures, std::ssize(folder_of_images_.val));
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_EQ(result.epochs.size(), 4u);
+  const auto after = backbone();
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_TRUE(after[i].equal(before[i])) << i;
+  // What is left is what the head's own epoch was validated with.
+  EXPECT_TRUE(torch::allclose(
+      result.val_logits.log_softmax(1)
+          .gather(1, result.val_labels.unsqueeze(1))
+          .mean(),
+      torch::tensor(-result.epochs[0].val_loss, torch::kFloat), 1e-4, 1e-5));
+}
+
+TEST_F(Proof, WithoutPicturesToJudgeByThePlanIsBelieved) {
+  folder_of_images_.val.clear();
+  const auto before = backbone();
+  const FitResult result = fit();
+  ASSERT_EQ(result.proofs.size(), 1u);
+  EXPECT_TRUE(result.proofs[0].kept);
+  EXPECT_EQ(result.best_epoch, 4);
+  bool moved = false;
+  const auto after = backbone();
+  for (size_t i = 0; i < before.size(); ++i)
+    moved = moved || !after[i].equal(before[i]);
+  EXPECT_TRUE(moved);
+}
+
+TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
+  folder_of_images_.val.clear();
+  plan_.freeze_until = chain_->num_blocks() - 1;
+  plan_.deeper = {{0, 1, 0}};
+  const FitResult result = fit();
+  ASSERT_EQ(result.proofs.size(), 2u);
+  EXPECT_EQ(result.proofs[1].from, result.proofs[0].to);
+  EXPECT_EQ(result.proofs[1].to, "all blocks");
+  EXPECT_EQ(result.epochs.size(), 5u);
+}
+
+TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {
+  TrainCallbacks callbacks;
+  int64_t ended = 0;
+  callbacks.epoch = [&](const EpochResult&) { ++ended; };
+  callbacks.stop = [&] { return ended > 0; };
+  const FitResult result = fit(callbacks);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_TRUE(result.proofs.empty());
+}
+
+}  // namespace
+}  // namespace engraft
