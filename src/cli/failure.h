@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engraft/error.h"
+#include "out_of_memory.h"
 
 namespace engraft::cli {
 
@@ -15,18 +16,11 @@ constexpr int kGateNotMet = 1;
 constexpr int kOurBug = 70;
 constexpr int kInterrupted = 130;
 
-/// LibTorch has no exception type of its own for it, and TorchScript wraps
-/// what the allocator says into a trace of the model's source.
-inline bool is_out_of_memory(const std::string& text) {
-  return text.find("can't allocate memory") != std::string::npos ||
-         text.find("out of memory") != std::string::npos;
-}
-
 inline void say_internal(const std::string& text, std::ostream& err) {
   err << "engraft: internal: "
-      << (is_out_of_memory(text) ? "out of memory; a smaller --batch-size or "
-                                   "--input-size needs less"
-                                 : text)
+      << (says_out_of_memory(text) ? "out of memory; a smaller --batch-size or "
+                                     "--input-size needs less"
+                                   : text)
       << '\n';
 }
 

@@ -123,7 +123,7 @@ Classifier load_classifier(const std::string& path,
   if (is_ensemble(classifier))
     classifier.module.eval();
   else
-    normalise_module(classifier);
+    normalise_module(classifier, options.input_size.has_value());
   return classifier;
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "model/head.h"
+#include "out_of_memory.h"
 
 namespace engraft {
 namespace {
@@ -180,16 +181,22 @@ std::string try_size(const LoweredGraph& lowered, int64_t size) {
           << at::IntArrayRef(sizes) << "], not [1, classes]";
     return shape.str();
   } catch (const std::exception& error) {
+    // The machine's limit says nothing about the model.
+    if (is_out_of_memory(error)) throw;
     return last_line(error.what());
   }
 }
 
-void find_size(Classifier& classifier, const LoweredGraph& lowered) {
+void find_size(Classifier& classifier, const LoweredGraph& lowered,
+               bool size_is_given) {
   const int64_t wanted = classifier.input.crop;
   const std::string said = try_size(lowered, wanted);
   if (said.empty()) return;
   for (const int64_t size : kUsualSizes) {
     if (size == wanted || !try_size(lowered, size).empty()) continue;
+    if (size_is_given)
+      fail(Fault::usage, "--input-size ", wanted, ": ", classifier.path,
+           " does not run on it, but on ", size, ": ", said);
     classifier.notes.push_back(
         "does not run on " + std::to_string(wanted) + "x" +
         std::to_string(wanted) + " images; found to run on " +
@@ -205,7 +212,7 @@ void find_size(Classifier& classifier, const LoweredGraph& lowered) {
 
 }  // namespace
 
-void normalise_module(Classifier& classifier) {
+void normalise_module(Classifier& classifier, bool size_is_given) {
   classifier.module.eval();
   if (!classifier.module.find_method("forward"))
     fail(Fault::model, classifier.path, ": has no forward method");
@@ -220,7 +227,8 @@ void normalise_module(Classifier& classifier) {
   thaw_constants(classifier);
   return_only(*lowered.graph, output.logits);
   // A file of ours was tested at the size that it names.
-  if (classifier.record.is_null()) find_size(classifier, lowered);
+  if (classifier.record.is_null())
+    find_size(classifier, lowered, size_is_given);
 }
 
 }  // namespace engraft

@@ -7,7 +7,8 @@ namespace engraft {
 /// Brings a freshly loaded module into the form that Classifier promises, and
 /// fills the fields that say what was found. Edits the module's graphs, so it
 /// comes before the first run of any of its methods.
-/// Throws Error(Fault::model) for what cannot be used.
-void normalise_module(Classifier& classifier);
+/// Throws Error(Fault::model) for what cannot be used; Error(Fault::usage) when
+/// the user gave the input's size and the model runs on another only.
+void normalise_module(Classifier& classifier, bool size_is_given = false);
 
 }  // namespace engraft

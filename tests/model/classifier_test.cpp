@@ -159,8 +159,14 @@ TEST(LoadClassifier, FindsTheInputSizeByRunning) {
   m.define(
       "def forward(self, x: Tensor):\n"
       "  return torch.linear(torch.flatten(x, 1), self.fc_w)\n");
-  const Classifier model = load_classifier(written(m, folder / "fixed.pt"));
+  const std::string path = written(m, folder / "fixed.pt");
+  const Classifier model = load_classifier(path);
   EXPECT_EQ(model.input.crop, 64);
+  // A size that the user names is taken or refused, never replaced.
+  InputOptions options;
+  options.input_size = 96;
+  EXPECT_FAULT(load_classifier(path, options), Fault::usage,
+               "--input-size 96: " + path + " does not run on it, but on 64");
 }
 
 TEST(SaveClassifier, KeepsTheRecordAndTheLogits) {
