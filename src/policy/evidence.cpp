@@ -316,6 +316,20 @@ class Stored {
   RowKey key_;
 };
 
+/// What train's first stage looks for: the evaluation view before the head.
+void keep_for_training(const BlockChain& chain, const EvidenceOptions& options,
+                       const KnownFeatures& features) {
+  const int64_t blocks = chain.num_blocks();
+  const std::vector<int64_t> pooled{features.rows.size(1)};
+  if (chain.block(blocks - 1).output_size != pooled) return;
+  ActivationOptions kept;
+  kept.input = options.input;
+  kept.cache = options.cache;
+  kept.model = options.model;
+  kept.data = options.data;
+  Activations(chain, blocks, kept).add(features.samples, features.rows, -1);
+}
+
 bool two_in_each_class(const std::vector<Sample>& samples, int64_t classes) {
   std::vector<int64_t> counts(static_cast<size_t>(classes));
   for (const Sample& s : samples) ++counts.at(s.label);
@@ -344,7 +358,10 @@ EvidenceResult measure_evidence(const BlockChain& chain,
   EvidenceResult out =
       Measurement(chain, std::move(samples), classes, options, progress, stop)
           .run();
-  if (out.evidence.measured() && !(stop && stop())) stored.write(out.evidence);
+  if (out.evidence.measured() && !(stop && stop())) {
+    stored.write(out.evidence);
+    keep_for_training(chain, options, out.features);
+  }
   return out;
 }
 

@@ -1,6 +1,5 @@
 #include "engraft/train/fit.h"
 
-#include <ATen/Context.h>
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/utils/clip_grad.h>
 
@@ -14,9 +13,12 @@
 #include "engraft/train/rate_finder.h"
 #include "engraft/train/schedule.h"
 #include "engraft/train/technique.h"
-#include "train/batches.h"
+#include "train/best_weights.h"
+#include "train/cut_features.h"
+#include "train/keep_randomness.h"
 #include "train/other_weights.h"
 #include "train/solved_head.h"
+#include "train/tally.h"
 
 namespace engraft {
 namespace {
@@ -32,48 +34,6 @@ bool is_lost(double loss, int64_t classes) {
   return loss > 10 * std::log(static_cast<double>(classes)) + 10;
 }
 
-/// Running means over pictures.
-struct Tally {
-  double loss = 0;
-  int64_t right = 0, images = 0;
-  void add(double batch_loss, int64_t batch_right, int64_t batch_images) {
-    loss += batch_loss * static_cast<double>(batch_images);
-    right += batch_right;
-    images += batch_images;
-  }
-  double mean_loss() const {
-    return images ? loss / static_cast<double>(images) : 0;
-  }
-  double accuracy() const {
-    return images ? static_cast<double>(right) / static_cast<double>(images)
-                  : 0;
-  }
-};
-
-int64_t count_right(const torch::Tensor& logits, const torch::Tensor& labels) {
-  return logits.argmax(1).eq(labels).sum().item<int64_t>();
-}
-
-/// Looking at the model draws random numbers (dropout), and must not change
-/// those that training draws.
-class KeepRandomness {
- public:
-  explicit KeepRandomness(torch::Device device) {
-    for (const auto& one : {torch::Device(torch::kCPU), device}) {
-      const auto generator = at::globalContext().defaultGenerator(one);
-      kept_.emplace_back(generator, generator.get_state());
-    }
-  }
-  ~KeepRandomness() {
-    for (auto& [generator, state] : kept_) generator.set_state(state);
-  }
-  KeepRandomness(const KeepRandomness&) = delete;
-  KeepRandomness& operator=(const KeepRandomness&) = delete;
-
- private:
-  std::vector<std::pair<at::Generator, torch::Tensor>> kept_;
-};
-
 class Fit {
  public:
   Fit(LiveChain& live, const BlockChain& chain, const FitSettings& settings,
@@ -84,6 +44,8 @@ class Fit {
         plan_(settings.plan),
         options_(settings.optim),
         callbacks_(callbacks),
+        features_(chain, settings, callbacks, [this] { return stopped(); }),
+        best_(live, result_),
         weights_(class_weights(settings.optim.class_weights,
                                settings.folder.counts(settings.folder.train))),
         techniques_(make_techniques(options_, settings.mix,
@@ -93,7 +55,7 @@ class Fit {
                 {[this](int64_t epoch) { return validate(epoch); },
                  [this](int64_t epoch) { measure_batch_norms(epoch); },
                  [this](int64_t epoch, const Validation& seen) {
-                   return keep_if_best(epoch, seen);
+                   return best_.keep_if_best(epoch, seen);
                  }}) {
     if (weights_.defined()) weights_ = weights_.to(chain.device());
   }
@@ -102,128 +64,55 @@ class Fit {
     const int64_t blocks = chain_.num_blocks();
     if (plan_.proof) {
       const auto fresh = live_.snapshot();
-      if (prepare(blocks, 1) && solve(1)) set_aside("the head alone");
+      if (features_.prepare(blocks, 1) && solve())
+        best_.set_aside("the head alone");
       // An optimum on features that do not move has large weights, which the
       // batch statistics and dropout of training throw off (sign digits: loss
       // 0.07 before, 11 in the first epoch of the blocks).
       LiveChain::restore(fresh);
       live_.remember();
     }
-    if (going_on() && prepare(plan_.freeze_until, plan_.views)) {
+    if (going_on() && features_.prepare(plan_.freeze_until, plan_.views)) {
       const int64_t first = std::ssize(result_.epochs) + 1;
       if (plan_.head_epochs >= first &&
-          !(plan_.solved_head && !plan_.proof && solve(plan_.views)))
+          !(plan_.solved_head && !plan_.proof && solve()))
         stage("head", blocks, first, plan_.head_epochs);
       if (going_on() && plan_.epochs > plan_.head_epochs)
         stage(plan_.freeze_until < blocks ? "blocks" : "head",
               plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
       finish_others();
     }
-    bool kept = settle(plan_.freeze_until);
+    bool kept = best_.settle(blocks_from(plan_.freeze_until));
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
     }
     live_.recall();
-    if (kept_) result_.activations = kept_->stats();
+    result_.activations = features_.stats();
     return std::move(result_);
   }
 
  private:
-  LoaderOptions loader_options(bool train) const {
-    LoaderOptions out;
-    out.input = settings_.input;
-    if (train) out.augment = plan_.augment;
-    out.batch_size = plan_.batch_size;
-    out.threads = settings_.run.threads;
-    out.seed = static_cast<uint64_t>(settings_.run.seed);
-    return out;
-  }
-
-  ActivationOptions activation_options() const {
-    ActivationOptions out;
-    out.input = settings_.input;
-    out.augment = plan_.augment;
-    out.seed = static_cast<uint64_t>(settings_.run.seed);
-    out.threads = settings_.run.threads;
-    out.inference = settings_.run.inference;
-    out.pictures = pictures();
-    out.cache = settings_.cache;
-    // Without views that are used again, or with as many as epochs, the run is
-    // to be what it would be without a store.
-    out.exact = plan_.epochs > 1 && (views_ == 0 || views_ >= plan_.epochs);
-    out.model = settings_.model;
-    out.data = settings_.folder.root;
-    return out;
-  }
-
-  /// That pass the frozen blocks in all.
-  int64_t pictures() const {
-    return std::ssize(settings_.folder.train) *
-           (views_ > 0 ? views_ : plan_.epochs);
-  }
-
   bool going_on() const {
     return !result_.interrupted && !result_.early_stopped &&
            result_.diverged.empty();
   }
 
-  /// Weights and figures that a later stage has to beat.
-  struct Aside {
-    std::string name;
-    LiveChain::Snapshot weights;
-    Validation seen;
-    int64_t epoch = 0;
-  };
-
-  /// What is best so far is put aside, and the search for the best begins
-  /// anew.
-  void set_aside(const std::string& name) {
-    if (result_.best_epoch == 0) return;
-    live_.recall();
-    aside_ = {name, live_.snapshot(), best_, result_.best_epoch};
-    best_ = {};
-    result_.best_epoch = 0;
-  }
-
-  /// Keeps the better one of what was put aside and what came after it. True
-  /// when that is the latter.
-  bool settle(int64_t cut) {
-    if (!aside_) return true;
-    const Aside before = std::move(*aside_);
-    aside_.reset();
-    StageProof proof{before.name,
-                     cut > 0 ? "blocks from " + std::to_string(cut) + " on"
-                             : std::string("all blocks"),
-                     {},
-                     false};
-    if (result_.best_epoch > 0) {
-      // Without pictures to judge by, the plan is believed.
-      proof.kept = val_->num_samples() == 0;
-      if (!proof.kept) {
-        proof.test =
-            compare_paired(before.seen.logits, best_.logits, best_.labels);
-        proof.kept = proof.test.better();
-      }
-      result_.proofs.push_back(proof);
-    }
-    if (proof.kept) return true;
-    LiveChain::restore(before.weights);
-    result_.best_epoch = 0;
-    keep_if_best(before.epoch, before.seen);
-    return false;
+  static std::string blocks_from(int64_t cut) {
+    return cut > 0 ? "blocks from " + std::to_string(cut) + " on"
+                   : "all blocks";
   }
 
   /// Thaws more blocks, from the weights that are there.
   bool go_deeper(const DeeperStage& deeper) {
-    set_aside(result_.proofs.empty() ? "the blocks before"
-                                     : result_.proofs.back().to);
+    best_.set_aside(result_.proofs.empty() ? blocks_from(plan_.freeze_until)
+                                           : result_.proofs.back().to);
     const int64_t done = std::ssize(result_.epochs);
-    if (prepare(deeper.cut, deeper.views)) {
+    if (features_.prepare(deeper.cut, deeper.views)) {
       stage("blocks", deeper.cut, done + 1, done + deeper.epochs);
       finish_others();
     }
-    return settle(deeper.cut);
+    return best_.settle(blocks_from(deeper.cut));
   }
 
   void finish_others() {
@@ -233,115 +122,29 @@ class Fit {
     others_.finish(result_);
   }
 
-  /// Passes the pictures through the blocks in front of the cut, once for all
-  /// epochs. False when the user stopped it.
-  bool prepare(int64_t cut, int64_t views) {
-    const ImageFolder& folder = settings_.folder;
-    from_ = cut;
-    views_ = views;
-    train_.reset();
-    val_.reset();
-    prefix_.reset();
-    kept_.reset();
-    if (views > 0) {
-      kept_ = std::make_unique<Activations>(chain_, cut, activation_options());
-      take_known();
-      if (evaluation_view() && !fill(*kept_, folder.train, 0)) return false;
-      if (random_views() > 0 && !fill(*kept_, folder.train, random_views()))
-        return false;
-      const auto start = Clock::now();
-      if (!fill(*kept_, folder.val, 0)) return false;
-      val_fill_seconds_ = seconds_since(start);
-      train_ = std::make_unique<Batches>(folder.train, loader_options(true),
-                                         *kept_, random_views());
-      val_ = std::make_unique<Batches>(folder.val, loader_options(false),
-                                       *kept_, 0);
-      return true;
-    }
-    if (cut > 0)
-      prefix_ = std::make_unique<FrozenPrefix>(
-          chain_, cut, settings_.run.inference, pictures());
-    train_ = std::make_unique<Batches>(folder.train, loader_options(true),
-                                       prefix_.get());
-    val_ = std::make_unique<Batches>(folder.val, loader_options(false),
-                                     prefix_.get());
-    return true;
-  }
-
-  /// A solved head looks at the evaluation view too, where the plan came by
-  /// what it gives.
-  bool evaluation_view() const {
-    return plan_.evaluation_view && from_ == chain_.num_blocks();
-  }
-  int64_t random_views() const { return views_ - (evaluation_view() ? 1 : 0); }
-
-  void take_known() {
-    const KnownFeatures* known = settings_.known;
-    if (!evaluation_view() || !known || !known->rows.defined()) return;
-    if (known->rows.size(1) == chain_.head().features)
-      kept_->add(known->samples, known->rows, -1);
-  }
-
-  bool fill(Activations& activations, const std::vector<Sample>& samples,
-            int64_t views) {
-    const auto start = Clock::now();
-    const auto progress = [&](int64_t done, int64_t all) {
-      if (!callbacks_.progress) return;
-      TrainProgress p;
-      p.phase = "features";
-      p.images = done;
-      p.images_in_epoch = all;
-      p.images_per_second = static_cast<double>(done) / seconds_since(start);
-      p.eta_seconds = static_cast<double>(all - done) / p.images_per_second;
-      callbacks_.progress(p);
-    };
-    return activations.prepare(samples, views, progress,
-                               [this] { return stopped(); });
-  }
-
   /// The head as the optimum on the features before it, as epoch 1. False
   /// when the head is not a linear layer: it is then trained in epochs.
-  bool solve(int64_t views_to_see) {
-    const int64_t blocks = chain_.num_blocks();
+  bool solve() {
     EpochResult now;
     now.epoch = 1;
     now.epochs = plan_.epochs;
     now.stage = "head";
     now.solved = true;
     const auto start = Clock::now();
-    live_.set_cut(blocks);
-    std::unique_ptr<Activations> first, own;
-    Activations* features = kept_.get();
-    const bool whole = from_ == blocks;
-    const int64_t views = whole ? std::max<int64_t>(views_to_see, 1) : 1;
-    if (!features || !whole) {
-      own = std::make_unique<Activations>(chain_, blocks, activation_options());
-      if (!kept_ && !whole && from_ > 0) {
-        // By the same two steps as with a cache, for the same bits.
-        ActivationOptions passing = activation_options();
-        passing.cache.cache = "none";
-        passing.exact = true;
-        first = std::make_unique<Activations>(chain_, from_, passing);
-        if (!fill(*first, settings_.folder.train, views)) return true;
-      }
-      if (Activations* lower = kept_ ? kept_.get() : first.get())
-        own->start_from(*lower);
-      if (!fill(*own, settings_.folder.train, views)) return true;
-      features = own.get();
-    }
-    const int64_t first_view =
-        features == kept_.get() && evaluation_view() ? -1 : 0;
-    if (!is_linear_head(
-            chain_, features->read(settings_.folder.train, {0}, first_view)))
+    live_.set_cut(chain_.num_blocks());
+    const auto before = features_.before_head();
+    if (!before) return true;  // stopped
+    const auto& samples = settings_.folder.train;
+    const auto& [activations, views, lower, own] = *before;
+    if (!is_linear_head(chain_, activations->read(samples, {0}, views.first)))
       return false;
-    result_.head =
-        solve_final_layer(*features, chain_, settings_, {first_view, views},
-                          [this] { return stopped(); });
+    result_.head = solve_final_layer(*activations, chain_, settings_, views,
+                                     [this] { return stopped(); });
     live_.set_head(result_.head->weight, result_.head->bias);
     now.train_loss = result_.head->loss;
     now.train_accuracy = result_.head->accuracy;
     now.images_per_second =
-        static_cast<double>(views * std::ssize(settings_.folder.train)) /
+        static_cast<double>(views.count * std::ssize(samples)) /
         seconds_since(start);
     // A stop leaves the best head so far, and that is worth keeping.
     const IgnoreStop ignore(*this);
@@ -385,12 +188,12 @@ class Fit {
     const KeepRandomness keep(chain_.device());
     const auto before = live_.snapshot();
     optimizer_ = make_optimizer(groups_, options_);
-    train_->start_epoch(epoch);
+    features_.train().start_epoch(epoch);
     RateCurve curve = find_rate({}, [&](double factor) {
-      auto batch = stopped() ? std::nullopt : train_->next();
+      auto batch = stopped() ? std::nullopt : features_.train().next();
       if (!batch && !stopped()) {
-        train_->start_epoch(epoch);
-        batch = train_->next();
+        features_.train().start_epoch(epoch);
+        batch = features_.train().next();
       }
       if (!batch) return std::numeric_limits<double>::quiet_NaN();
       scale_rates(*optimizer_, groups_, factor);
@@ -408,7 +211,7 @@ class Fit {
   }
 
   int64_t steps_in_epoch() const {
-    return (train_->num_batches() + options_.accumulate - 1) /
+    return (features_.train().num_batches() + options_.accumulate - 1) /
            options_.accumulate;
   }
 
@@ -418,18 +221,15 @@ class Fit {
     now.epochs = plan_.epochs;
     now.stage = stage;
     const auto start = Clock::now();
-    const double waited = seconds_waited();
+    const double waited = features_.seconds_waited();
     if (!train_epoch(now)) return;
     now.images_per_second =
-        static_cast<double>(train_->num_samples()) / seconds_since(start);
+        static_cast<double>(features_.train().num_samples()) /
+        seconds_since(start);
     // What training held lies in pieces that validation cannot use. Touching
     // it again takes a tenth of a second.
     if (seconds_since(start) > 4) give_back_memory();
     finish_epoch(now, start, waited);
-  }
-
-  double seconds_waited() const {
-    return train_->seconds_waited() + val_->seconds_waited();
   }
 
   void finish_epoch(EpochResult& now, Clock::time_point start, double waited) {
@@ -437,7 +237,7 @@ class Fit {
     if (!seen) return;
     now.val_loss = seen->loss;
     now.val_accuracy = seen->accuracy;
-    now.best = keep_if_best(now.epoch, *seen);
+    now.best = best_.keep_if_best(now.epoch, *seen);
     if (!now.solved) {
       schedule_->epoch_ended(now.val_loss);
       others_.epoch_ended(now);
@@ -445,7 +245,7 @@ class Fit {
     result_.early_stopped = options_.patience > 0 &&
                             now.epoch - result_.best_epoch >= options_.patience;
     now.seconds = seconds_since(start);
-    now.seconds_waiting = seconds_waited() - waited;
+    now.seconds_waiting = features_.seconds_waited() - waited;
     epoch_seconds_ = now.seconds;
     result_.epochs.push_back(now);
     tell_techniques(now);
@@ -469,13 +269,14 @@ class Fit {
   bool train_epoch(EpochResult& now) {
     Tally tally;
     const auto start = Clock::now();
-    train_->start_epoch(now.epoch);
+    features_.train().start_epoch(now.epoch);
     int64_t batches = 0;
-    while (auto batch = train_->next()) {
+    while (auto batch = features_.train().next()) {
       if (stopped()) return false;
       // The batches of one step: all of them but for the last step's.
       const int64_t in_step = batches % options_.accumulate;
-      const int64_t left = train_->num_batches() - (batches - in_step);
+      const int64_t left =
+          features_.train().num_batches() - (batches - in_step);
       const int64_t of_step = std::min(options_.accumulate, left);
       if (in_step == 0) begin_step(now);
       if (!add_gradient(*batch, of_step, tally, now)) return false;
@@ -487,7 +288,7 @@ class Fit {
         others_.stepped(schedule_->ends_cycle(step_ - 1));
       }
       ++batches;
-      report("train", now.epoch, tally, train_->num_samples(), start);
+      report("train", now.epoch, tally, features_.train().num_samples(), start);
     }
     now.train_loss = tally.mean_loss();
     now.train_accuracy = tally.accuracy();
@@ -512,7 +313,7 @@ class Fit {
     TrainBatch given{
         batch.x.to(chain_.device()), batch.labels.to(chain_.device()), {}};
     for (const auto& technique : techniques_) technique->batch(given);
-    const auto logits = live_.forward(given.x, from_);
+    const auto logits = live_.forward(given.x, features_.cut());
     const auto loss = torch::nn::functional::cross_entropy(
         logits, given.targets.defined() ? given.targets : given.labels,
         torch::nn::functional::CrossEntropyFuncOptions()
@@ -561,31 +362,32 @@ class Fit {
   /// Nullopt when the user stopped it or it is no number.
   std::optional<Validation> validate(int64_t epoch) {
     Validation out;
-    if (val_->num_samples() == 0) return out;
+    if (features_.val().num_samples() == 0) return out;
     torch::NoGradGuard no_grad;
     Tally tally;
     std::vector<torch::Tensor> logits, labels;
     const auto start = Clock::now();
-    val_->start_epoch(1);
-    while (auto batch = val_->next()) {
+    features_.val().start_epoch(1);
+    while (auto batch = features_.val().next()) {
       if (stopped()) return std::nullopt;
-      const auto seen = chain_
-                            .run_frozen(batch->x.to(chain_.device()), from_,
-                                        chain_.num_blocks() + 1)
-                            .cpu()
-                            .to(torch::kFloat);
+      const auto seen =
+          chain_
+              .run_frozen(batch->x.to(chain_.device()), features_.cut(),
+                          chain_.num_blocks() + 1)
+              .cpu()
+              .to(torch::kFloat);
       tally.add(torch::nn::functional::cross_entropy(seen, batch->labels)
                     .item<double>(),
                 count_right(seen, batch->labels), seen.size(0));
       logits.push_back(seen);
       labels.push_back(batch->labels);
-      report("val", epoch, tally, val_->num_samples(), start);
+      report("val", epoch, tally, features_.val().num_samples(), start);
     }
     out.loss = tally.mean_loss();
     out.accuracy = tally.accuracy();
     out.logits = torch::cat(logits);
     out.labels = torch::cat(labels);
-    out.seconds = seconds_since(start);
+    out.seconds = features_.val_fill_seconds() + seconds_since(start);
     if (std::isfinite(out.loss)) return out;
     diverge("the validation loss became " + std::to_string(out.loss), epoch);
     return std::nullopt;
@@ -597,31 +399,16 @@ class Fit {
     constexpr int64_t kPictures = 2048;
     const KeepRandomness keep(chain_.device());
     int64_t seen = 0;
-    train_->start_epoch(epoch);
+    features_.train().start_epoch(epoch);
     live_.measure_batch_norms(
         [&]() -> torch::Tensor {
           if (seen >= kPictures || stopped()) return {};
-          const auto batch = train_->next();
+          const auto batch = features_.train().next();
           if (!batch) return {};
           seen += batch->x.size(0);
           return batch->x.to(chain_.device());
         },
-        from_);
-  }
-
-  bool keep_if_best(int64_t epoch, const Validation& seen) {
-    const bool better =
-        result_.best_epoch == 0 || val_->num_samples() == 0 ||
-        seen.accuracy > best_.accuracy ||
-        (seen.accuracy == best_.accuracy && seen.loss < best_.loss);
-    if (!better) return false;
-    best_ = seen;
-    result_.best_epoch = epoch;
-    result_.val_logits = seen.logits;
-    result_.val_labels = seen.labels;
-    result_.val_seconds = val_fill_seconds_ + seen.seconds;
-    live_.remember();
-    return true;
+        features_.cut());
   }
 
   void diverge(const std::string& what, int64_t epoch) {
@@ -659,7 +446,8 @@ class Fit {
     const double epoch_seconds =
         epoch_seconds_ > 0
             ? epoch_seconds_
-            : static_cast<double>(train_->num_samples() + val_->num_samples()) /
+            : static_cast<double>(features_.train().num_samples() +
+                                  features_.val().num_samples()) /
                   p.images_per_second;
     p.eta_seconds =
         static_cast<double>(plan_.epochs - epoch) * epoch_seconds +
@@ -673,9 +461,9 @@ class Fit {
   const TransferPlan& plan_;
   const OptimOptions& options_;
   const TrainCallbacks& callbacks_;
-  std::unique_ptr<Activations> kept_;
-  std::unique_ptr<FrozenPrefix> prefix_;  ///< where nothing is kept
-  std::unique_ptr<Batches> train_, val_;
+  FitResult result_;
+  CutFeatures features_;
+  BestWeights best_;
   torch::Tensor weights_;
   Techniques techniques_;
   OtherWeights others_;
@@ -685,11 +473,7 @@ class Fit {
   std::optional<Schedule> schedule_;
   int64_t step_ = 0;
   double rate_factor_ = 1;  ///< of the stage's range test
-  double epoch_seconds_ = 0, val_fill_seconds_ = 0;
-  int64_t from_ = 0, views_ = 0;  ///< of the features in hand
-  std::optional<Aside> aside_;
-  Validation best_;
-  FitResult result_;
+  double epoch_seconds_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "engraft/policy/evidence.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "support/tiny_training.h"
 
@@ -74,6 +75,30 @@ TEST_F(MeasureEvidence, IsFoundInTheCacheAndKnowsOtherLabels) {
     folder.train[i].label = static_cast<int64_t>(i) % 3;
   EXPECT_LT(measure(folder, cache).evidence.accuracy(),
             first.evidence.accuracy());
+}
+
+TEST_F(MeasureEvidence, LeavesItsFeaturesWhereTrainingLooksForThem) {
+  const std::string cache = folder_ / "cache";
+  const ImageFolder folder = scan();
+  const KnownFeatures seen = measure(folder, cache).features;
+  const Classifier classifier =
+      make_classifier(tiny::traced(false), tiny::input());
+  const BlockChain chain(classifier);
+  ActivationOptions options;
+  options.input = classifier.input;
+  options.threads = 1;
+  options.cache.cache = cache;
+  Activations found(chain, chain.num_blocks(), options);
+  ASSERT_TRUE(found.prepare(folder.train, 0));
+  EXPECT_EQ(found.stats().found, std::ssize(folder.train));
+  EXPECT_EQ(found.stats().computed, 0);
+  options.cache.cache = "none";
+  Activations made(chain, chain.num_blocks(), options);
+  ASSERT_TRUE(made.prepare(seen.samples, 0));
+  std::vector<int64_t> all(seen.samples.size());
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_TRUE(torch::allclose(found.read(seen.samples, all, -1),
+                              made.read(seen.samples, all, -1), 1e-3, 1e-3));
 }
 
 TEST_F(MeasureEvidence, OfOnePictureAClassThereIsNone) {

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engraft/train/fit.h"
+#include "train/validation.h"
+
+namespace engraft {
+
+/// The best epoch's weights while a run goes on, and, where a stage has to
+/// prove itself, those of the stage that it has to beat. Its figures are the
+/// best_epoch, val_logits, val_labels and val_seconds of the run's FitResult.
+class BestWeights {
+ public:
+  /// Both must outlive it.
+  BestWeights(LiveChain& live, FitResult& result)
+      : live_(live), result_(result) {}
+
+  /// Remembers the live weights when they are better than the best so far: by
+  /// accuracy, the lower loss among equals; always without pictures to judge
+  /// by. True when they are.
+  bool keep_if_best(int64_t epoch, const Validation& seen);
+
+  /// Puts what is best so far aside under a name for people, and begins the
+  /// search anew. Does nothing where no epoch has ended yet.
+  void set_aside(const std::string& name);
+
+  /// Keeps the better one of what was put aside and of what came after it,
+  /// which is called `name`, and notes the proof. True when it is the latter
+  /// (or when nothing was put aside).
+  bool settle(const std::string& name);
+
+ private:
+  struct Aside {
+    std::string name;
+    LiveChain::Snapshot weights;
+    Validation seen;
+    int64_t epoch = 0;
+  };
+
+  LiveChain& live_;
+  FitResult& result_;
+  Validation best_;
+  std::optional<Aside> aside_;
+};
+
+}  // namespace engraft
