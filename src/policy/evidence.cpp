@@ -25,7 +25,8 @@ constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
 // Multiplications that looking at the pictures may take, about 10 s on two
 // cores.
 constexpr double kMostWork = 4e11;
-constexpr int64_t kFlipped = 128;
+// Pictures of which views are looked at, beside the pictures themselves.
+constexpr int64_t kViewed = 128;
 // Shares of the depth that probes look at, besides all of it.
 constexpr double kDepths[] = {0.25, 0.5, 2.0 / 3, 5.0 / 6};
 struct Flip {
@@ -33,9 +34,11 @@ struct Flip {
   int64_t dimension;  ///< of [N, 3, H, W]
 };
 constexpr Flip kFlips[] = {{"horizontal", 3}, {"vertical", 2}};
+constexpr AugmentStrength kStrengths[] = {AugmentStrength::light,
+                                          AugmentStrength::standard};
 constexpr double kShares[] = {0.25, 0.5};
 constexpr int64_t kStoredBytes = 16 << 10;
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 std::vector<int64_t> tapped_cuts(int64_t blocks) {
   std::vector<int64_t> cuts{0};  // thumbnails
@@ -98,10 +101,13 @@ class Measurement {
     if (stop_ && stop_()) return {};
     const HeadProblem problem = problem_of(last(), labels_, classes_);
     const HeldOut whole =
-        predict_held_out(problem, penalty_, 1, flipped(), stop_);
-    for (size_t i = 0; i < std::size(kFlips); ++i)
-      e.flips.push_back(
-          compare(kFlips[i].kind, whole.log_probabilities, whole.others[i]));
+        predict_held_out(problem, penalty_, 1, other_views(), stop_);
+    auto seen = whole.others.begin();
+    for (const Flip& flip : kFlips)
+      e.flips.push_back(compare(flip.kind, whole.log_probabilities, *seen++));
+    for (const AugmentStrength strength : kStrengths)
+      e.views.push_back(compare(std::string(name_of(strength)),
+                                whole.log_probabilities, *seen++));
     e.depths.back().accuracy = whole.accuracy;
     e.depths.back().loss = whole.loss;
     draw_curve(problem, whole, e);
@@ -156,25 +162,48 @@ class Measurement {
     }
   }
 
-  /// The last features of mirror images of the first pictures, for each of
-  /// kFlips.
-  std::vector<OtherRows> flipped() const {
-    const int64_t count = std::min<int64_t>(kFlipped, std::ssize(samples_));
+  /// The last features of other views of the first pictures: mirrored in each
+  /// of kFlips, augmented in each of kStrengths.
+  std::vector<OtherRows> other_views() const {
+    const int64_t count = std::min<int64_t>(kViewed, std::ssize(samples_));
     const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
+    const int64_t kinds = std::ssize(kFlips) + std::ssize(kStrengths);
     FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
-                        count * std::ssize(kFlips), {chain_.num_blocks()});
+                        count * kinds, {chain_.num_blocks()});
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
     loading.batch_size = prefix.pictures_at_once(1);
-    Loader loader(some, loading);
-    loader.start_epoch(0);
-    std::vector<std::vector<torch::Tensor>> seen(std::size(kFlips));
+    loading.shuffle = false;
+    std::vector<int64_t> mirrored;
+    for (const Flip& flip : kFlips) mirrored.push_back(flip.dimension);
+    std::vector<OtherRows> out = pass(prefix, some, loading, mirrored);
+    for (const AugmentStrength strength : kStrengths) {
+      AugmentOptions unmirrored;
+      unmirrored.flip = false;
+      loading.augment = augment_settings(strength, unmirrored);
+      out.push_back(pass(prefix, some, loading, {0}).front());
+    }
+    return out;
+  }
+
+  /// What the blocks give for what a loader draws, once for each dimension in
+  /// which it is mirrored; 0 for not at all.
+  std::vector<OtherRows> pass(FrozenPrefix& prefix,
+                              const std::vector<Sample>& samples,
+                              const LoaderOptions& loading,
+                              const std::vector<int64_t>& mirrored) const {
+    Loader loader(samples, loading);
+    loader.start_epoch(1);
+    std::vector<std::vector<torch::Tensor>> seen(mirrored.size());
     while (const auto batch = loader.next()) {
       if (stop_ && stop_()) break;
       for (size_t i = 0; i < seen.size(); ++i)
-        seen[i].push_back(
-            prefix.run(batch->images.flip(kFlips[i].dimension)).cpu());
+        seen[i].push_back(prefix
+                              .run(mirrored[i] > 0
+                                       ? batch->images.flip(mirrored[i])
+                                       : batch->images)
+                              .cpu());
     }
     std::vector<OtherRows> out;
     for (const auto& parts : seen) {
@@ -185,17 +214,17 @@ class Measurement {
     return out;
   }
 
-  FlipProbe compare(const std::string& kind, const torch::Tensor& plain,
-                    const torch::Tensor& flipped) const {
-    FlipProbe out;
+  ViewProbe compare(const std::string& kind, const torch::Tensor& plain,
+                    const torch::Tensor& views) const {
+    ViewProbe out;
     out.kind = kind;
-    out.pictures = flipped.size(0);
+    out.pictures = views.size(0);
     if (out.pictures == 0) return out;
     const auto labels = labels_.narrow(0, 0, out.pictures);
     const auto before = plain.narrow(0, 0, out.pictures).argmax(1).eq(labels);
-    const auto after = flipped.argmax(1).eq(labels);
+    const auto after = views.argmax(1).eq(labels);
     out.accuracy = before.to(torch::kDouble).mean().item<double>();
-    out.flipped_accuracy = after.to(torch::kDouble).mean().item<double>();
+    out.view_accuracy = after.to(torch::kDouble).mean().item<double>();
     const auto lost = static_cast<double>(
         (before & after.logical_not()).sum().item<int64_t>());
     const auto won = static_cast<double>(
@@ -248,6 +277,25 @@ class Measurement {
   double penalty_ = 1;                ///< of the last features' probe
 };
 
+std::vector<ViewProbe> views_from(const Json& json) {
+  std::vector<ViewProbe> out;
+  for (const Json& v : json)
+    out.push_back({v.at("kind"), v.at("pictures"), v.at("accuracy"),
+                   v.at("view_accuracy"), v.at("z")});
+  return out;
+}
+
+Json views_to_json(const std::vector<ViewProbe>& views) {
+  Json out = Json::array();
+  for (const ViewProbe& v : views)
+    out.push_back({{"kind", v.kind},
+                   {"pictures", v.pictures},
+                   {"accuracy", v.accuracy},
+                   {"view_accuracy", v.view_accuracy},
+                   {"z", v.z}});
+  return out;
+}
+
 Evidence evidence_from(const Json& json) {
   Evidence out;
   out.pictures = json.at("pictures");
@@ -259,9 +307,8 @@ Evidence evidence_from(const Json& json) {
   for (const Json& p : json.at("curve"))
     out.curve.push_back({p.at("pictures"), p.at("accuracy"), p.at("loss")});
   out.accuracy_error = json.at("accuracy_error");
-  for (const Json& f : json.at("flips"))
-    out.flips.push_back({f.at("kind"), f.at("pictures"), f.at("accuracy"),
-                         f.at("flipped_accuracy"), f.at("z")});
+  out.flips = views_from(json.at("flips"));
+  out.views = views_from(json.at("views"));
   out.log_me = json.at("log_me");
   out.leep = json.at("leep");
   out.confidence = json.at("confidence");
@@ -386,7 +433,7 @@ double Evidence::error_with(double times) const {
 }
 
 Json to_json(const Evidence& e) {
-  Json depths = Json::array(), curve = Json::array(), flips = Json::array();
+  Json depths = Json::array(), curve = Json::array();
   for (const DepthProbe& d : e.depths)
     depths.push_back({{"cut", d.cut},
                       {"features", d.features},
@@ -395,17 +442,17 @@ Json to_json(const Evidence& e) {
   for (const CurvePoint& p : e.curve)
     curve.push_back(
         {{"pictures", p.pictures}, {"accuracy", p.accuracy}, {"loss", p.loss}});
-  for (const FlipProbe& f : e.flips)
-    flips.push_back({{"kind", f.kind},
-                     {"pictures", f.pictures},
-                     {"accuracy", f.accuracy},
-                     {"flipped_accuracy", f.flipped_accuracy},
-                     {"z", f.z}});
-  return {{"pictures", e.pictures}, {"classes", e.classes},
-          {"distinct", e.distinct}, {"depths", depths},
-          {"curve", curve},         {"accuracy_error", e.accuracy_error},
-          {"flips", flips},         {"log_me", e.log_me},
-          {"leep", e.leep},         {"confidence", e.confidence},
+  return {{"pictures", e.pictures},
+          {"classes", e.classes},
+          {"distinct", e.distinct},
+          {"depths", depths},
+          {"curve", curve},
+          {"accuracy_error", e.accuracy_error},
+          {"flips", views_to_json(e.flips)},
+          {"views", views_to_json(e.views)},
+          {"log_me", e.log_me},
+          {"leep", e.leep},
+          {"confidence", e.confidence},
           {"entropy", e.entropy}};
 }
 

@@ -41,8 +41,8 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   for (size_t i = 1; i < evidence.curve.size(); ++i)
     EXPECT_GT(evidence.curve[i].pictures, evidence.curve[i - 1].pictures);
   ASSERT_EQ(evidence.flips.size(), 2u);
-  for (const FlipProbe& flip : evidence.flips)  // of one colour
-    EXPECT_EQ(flip.accuracy, flip.flipped_accuracy);
+  for (const ViewProbe& flip : evidence.flips)  // of one colour
+    EXPECT_EQ(flip.accuracy, flip.view_accuracy);
   EXPECT_LE(evidence.leep, 0);
   EXPECT_GT(evidence.entropy, 0);
   EXPECT_GT(evidence.confidence, 1.0 / 5 - 1e-9);

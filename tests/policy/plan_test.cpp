@@ -199,11 +199,27 @@ TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
 TEST(ChoosePlan, MirrorsOnlyWhatStaysTheSame) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
   EXPECT_TRUE(choose_plan(in, {}, {}).augment.flip);
-  in.evidence.flips[0].flipped_accuracy = 0.6;
+  in.evidence.flips[0].view_accuracy = 0.6;
   in.evidence.flips[0].z = 5;
   const auto plan = choose_plan(in, {}, {});
   EXPECT_FALSE(plan.augment.flip);
   EXPECT_EQ(reason(plan, "flip").value, "no");
+}
+
+TEST(ChoosePlan, LightViewsWhereStandardOnesShowSomethingElse) {
+  auto in = with_probe(50, SimilarityClass::different, 0.9);
+  in.evidence.views = {{"light", 100, 0.9, 0.8, 3},
+                       {"standard", 100, 0.9, 0.89, 1}};
+  EXPECT_EQ(choose_plan(in, {}, {}).augment.strength,
+            AugmentStrength::standard);
+  in.evidence.views[1] = {"standard", 100, 0.9, 0.8, 3};
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.augment.strength, AugmentStrength::light);
+  EXPECT_NE(reason(plan, "augment").because.find("80.0 %"), std::string::npos);
+  AugmentOptions given;
+  given.augment = AugmentStrength::strong;
+  EXPECT_EQ(choose_plan(in, {}, given).augment.strength,
+            AugmentStrength::strong);
 }
 
 TEST(ChoosePlan, SaysWhatMorePicturesWouldBring) {

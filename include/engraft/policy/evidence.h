@@ -27,14 +27,15 @@ struct CurvePoint {
   double accuracy = 0, loss = 0;  ///< of held-out pictures, all of them
 };
 
-/// Whether pictures keep their class when they are mirrored: what the probe
-/// makes of both, on pictures that it has not learned from.
-struct FlipProbe {
-  std::string kind;  ///< "horizontal" or "vertical"
+/// Whether pictures keep their class when they are mirrored or augmented: what
+/// the probe makes of both, on pictures that it has not learned from.
+struct ViewProbe {
+  std::string kind;  ///< "horizontal" or "vertical"; an AugmentStrength's name
   int64_t pictures = 0;
-  double accuracy = 0, flipped_accuracy = 0;
+  double accuracy = 0,
+         view_accuracy = 0;  ///< of them as they are, and of views
   /// One-sided McNemar statistic of the loss of accuracy; above about 2 the
-  /// mirror image is something else to the model.
+  /// view is something else to the model.
   double z = 0;
 };
 
@@ -48,9 +49,10 @@ struct Evidence {
   std::vector<DepthProbe> depths;  ///< front to back; the last: all blocks
   std::vector<CurvePoint> curve;   ///< fewer to more pictures
   double accuracy_error = 0;  ///< standard error of the last probe's accuracy
-  std::vector<FlipProbe> flips;
-  double log_me = 0;  ///< of the last features (You et al. 2021)
-  double leep = 0;    ///< of the original head (Nguyen et al. 2020); 0: unknown
+  std::vector<ViewProbe> flips;
+  std::vector<ViewProbe> views;  ///< random ones, not mirrored
+  double log_me = 0;             ///< of the last features (You et al. 2021)
+  double leep = 0;  ///< of the original head (Nguyen et al. 2020); 0: unknown
   double confidence = 0, entropy = 0;  ///< mean, of the original head; nats
 
   bool measured() const { return !depths.empty(); }
