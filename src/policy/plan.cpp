@@ -32,7 +32,6 @@ struct Quadrant {
   SizeClass size;
   SimilarityClass similarity;
   double frozen;  ///< share of the blocks, from the input on
-  double backbone_lr;
   AugmentStrength augment;
   int64_t pictures;  ///< training pictures that the run should see, about
   int64_t min_epochs, max_epochs;
@@ -40,19 +39,19 @@ struct Quadrant {
 };
 
 constexpr Quadrant kQuadrants[] = {
-    {SizeClass::small, SimilarityClass::similar, 1.0, 0,
-     AugmentStrength::standard, 3000, 5, 12,
+    {SizeClass::small, SimilarityClass::similar, 1.0, AugmentStrength::standard,
+     3000, 5, 12,
      "few pictures would overfit the backbone, and its features were made for "
      "pictures like these: train the head alone"},
-    {SizeClass::small, SimilarityClass::different, 2.0 / 3, 3e-4,
+    {SizeClass::small, SimilarityClass::different, 2.0 / 3,
      AugmentStrength::standard, 12000, 8, 20,
      "the last features were made for other pictures, but there are too few "
      "of these to train the early ones: train the last third"},
-    {SizeClass::large, SimilarityClass::similar, 2.0 / 3, 1e-4,
+    {SizeClass::large, SimilarityClass::similar, 2.0 / 3,
      AugmentStrength::standard, 60000, 4, 12,
      "there are enough pictures to adapt the last third without overfitting; "
      "the earlier features fit already"},
-    {SizeClass::large, SimilarityClass::different, 1.0 / 4, 3e-4,
+    {SizeClass::large, SimilarityClass::different, 1.0 / 4,
      AugmentStrength::standard, 80000, 4, 10,
      "there are enough pictures to retrain all but the first, general "
      "features"},
@@ -138,6 +137,12 @@ std::string why_similarity(const Similarity& s) {
   return out.str();
 }
 
+/// To two digits, as one would type it.
+double rounded(double value) {
+  const double unit = std::pow(10, std::floor(std::log10(value)) - 1);
+  return std::round(value / unit) * unit;
+}
+
 std::string points(double share) {
   std::ostringstream out;
   out.precision(1);
@@ -217,9 +222,18 @@ void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
   decisions.add("frozen", value, why);
 }
 
-void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
-                  int64_t total, bool live, TransferPlan& plan,
-                  Decisions& decisions) {
+/// How far pictures are from the model's own: 0 from half the way to the border
+/// of similarity on, 1 at the border.
+double distance(const Similarity& s) {
+  if (s.method == "given" || s.border <= 0)
+    return s.verdict == SimilarityClass::similar ? 0 : 1;
+  const double way =
+      s.method == "batch_norm" ? s.value / s.border : 2 - s.value / s.border;
+  return std::clamp(2 * way - 1, 0.0, 1.0);
+}
+
+void decide_rates(const PlanOptions& options, int64_t total, bool live,
+                  TransferPlan& plan, Decisions& decisions) {
   constexpr double kHeadRate = 2e-3;
   // What training keeps of a batch takes most memory where all blocks move.
   const bool whole = live && plan.freeze_until == 0;
@@ -233,12 +247,16 @@ void decide_rates(const PlanOptions& options, const Quadrant& quadrant,
       text(total < 1000 ? "enough steps in few pictures" : "the usual",
            whole ? ", halved to save memory as all is trained" : ""));
   if (!live) return;
-  // Overrides may thaw what the quadrant would freeze.
-  const double own = quadrant.backbone_lr > 0 ? quadrant.backbone_lr : 1e-4;
+  // Between them, as brain scans, near the border, gained 2 points from the
+  // higher one, and cut-outs of natural things nothing.
+  constexpr double kNearRate = 1e-4, kFarRate = 3e-4;
+  const double own =
+      kNearRate * std::pow(kFarRate / kNearRate, distance(plan.similarity));
   plan.backbone_lr = decisions.decide(
-      "backbone-lr", options.backbone_lr, own,
+      "backbone-lr", options.backbone_lr, rounded(own),
       text("pretrained weights need small steps: 1/",
-           std::llround(plan.head_lr / own), " of the head's"));
+           std::llround(plan.head_lr / own), " of the head's, from ", kNearRate,
+           " for pictures like the model's own to ", kFarRate, " for others"));
   plan.block_decay = decisions.decide(
       "block-decay", options.block_decay, 0.9,
       "the nearer to the input, the more general the features");
@@ -470,7 +488,7 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                 decisions);
   const bool live = plan.freeze_until < inputs.num_blocks;
   decide_epochs(inputs, options, quadrant, total, live, cut, plan, decisions);
-  decide_rates(options, quadrant, total, live, plan, decisions);
+  decide_rates(options, total, live, plan, decisions);
   decide_views(inputs, options, total, live, cut, plan, decisions);
   const AugmentStrength strength =
       decide_strength(inputs, augment, quadrant.augment, decisions);

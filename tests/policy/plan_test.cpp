@@ -187,6 +187,24 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
   EXPECT_LT(choose_plan(in, {}, {}).freeze_until, 12);
 }
 
+TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
+  auto in = with_probe(50, SimilarityClass::similar, 0.7);
+  in.similarity.border = 0.6;
+  const auto rate = [&](double value) {
+    in.similarity.value = value;
+    return choose_plan(in, {}, {}).backbone_lr;
+  };
+  EXPECT_NEAR(rate(0.1), 1e-4, 1e-9);
+  EXPECT_NEAR(rate(0.3), 1e-4, 1e-9);
+  EXPECT_NEAR(rate(0.45), 1.7e-4, 1e-9);  // the geometric mean, rounded
+  EXPECT_NEAR(rate(0.6), 3e-4, 1e-9);
+  in.similarity.verdict = SimilarityClass::different;
+  EXPECT_NEAR(rate(1.2), 3e-4, 1e-9);
+  in.similarity.method = "confidence";
+  EXPECT_NEAR(rate(0.9), 1e-4, 1e-9);
+  EXPECT_NEAR(rate(0.6), 3e-4, 1e-9);
+}
+
 TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
   PlanOptions options;
   options.freeze_until = "8";
