@@ -309,8 +309,9 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
       (plan.proof ? 1 : 0);
   plan.epochs = decisions.decide(
       "epochs", options.epochs, own,
-      text("about ", quadrant.pictures, " views in all, but ",
-           quadrant.min_epochs, " to ", quadrant.max_epochs, " passes",
+      text(plan.proof ? "the head's solution, then " : "", "about ",
+           quadrant.pictures, " views in all, but ", quadrant.min_epochs,
+           " to ", quadrant.max_epochs, " passes",
            cut.passes < 1 ? ", cut to what fits into --time " + options.time
                           : std::string()));
   if (live)
