@@ -17,9 +17,8 @@ torch::Tensor losses(const torch::Tensor& logits, const torch::Tensor& labels) {
 
 }  // namespace
 
-bool PairedTest::better() const {
-  constexpr double kNoise = 1;
-  return accuracy_z > kNoise || (won >= lost && loss_z > kNoise);
+bool PairedTest::better(double errors) const {
+  return accuracy_z > errors || (won >= lost && loss_z > errors);
 }
 
 PairedTest compare_paired(const torch::Tensor& first,

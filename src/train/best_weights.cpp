@@ -27,19 +27,19 @@ void BestWeights::set_aside(const std::string& name) {
   result_.best_epoch = 0;
 }
 
-bool BestWeights::settle(const std::string& name) {
+bool BestWeights::settle(const std::string& name, double errors) {
   if (!aside_) return true;
   const Aside before = std::move(*aside_);
   aside_.reset();
   bool kept = false;
   if (result_.best_epoch > 0) {
-    StageProof proof{before.name, name, {}, false};
+    StageProof proof{before.name, name, {}, errors, false};
     // Without pictures to judge by, the plan is believed.
     proof.kept = !best_.logits.defined();
     if (!proof.kept) {
       proof.test =
           compare_paired(before.seen.logits, best_.logits, best_.labels);
-      proof.kept = proof.test.better();
+      proof.kept = proof.test.better(errors);
     }
     result_.proofs.push_back(proof);
     kept = proof.kept;

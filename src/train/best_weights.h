@@ -26,10 +26,10 @@ class BestWeights {
   /// search anew. Does nothing where no epoch has ended yet.
   void set_aside(const std::string& name);
 
-  /// Keeps the better one of what was put aside and of what came after it,
-  /// which is called `name`, and notes the proof. True when it is the latter
-  /// (or when nothing was put aside).
-  bool settle(const std::string& name);
+  /// Keeps what came after that was put aside, which is called `name`, when it
+  /// is better by so many standard errors, else what was put aside, and notes
+  /// the proof. True when it is the former (or when nothing was put aside).
+  bool settle(const std::string& name, double errors);
 
  private:
   struct Aside {

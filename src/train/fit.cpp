@@ -82,7 +82,8 @@ class Fit {
               plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
       finish_others();
     }
-    bool kept = best_.settle(blocks_from(plan_.freeze_until));
+    bool kept =
+        best_.settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -112,7 +113,7 @@ class Fit {
       stage("blocks", deeper.cut, done + 1, done + deeper.epochs);
       finish_others();
     }
-    return best_.settle(blocks_from(deeper.cut));
+    return best_.settle(blocks_from(deeper.cut), plan_.proof_errors);
   }
 
   void finish_others() {

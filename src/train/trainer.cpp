@@ -107,6 +107,7 @@ Json proofs_json(const std::vector<StageProof>& proofs) {
     out.push_back({{"from", proof.from},
                    {"to", proof.to},
                    {"kept", proof.kept},
+                   {"errors", proof.errors},
                    {"test", to_json(proof.test)}});
   return out;
 }

@@ -32,6 +32,9 @@ TEST(PairedTest, IsMcNemarsOnThePicturesThatDiffer) {
   EXPECT_NEAR(back.accuracy_z, -test.accuracy_z, 1e-12);
   EXPECT_NEAR(back.loss_z, -test.loss_z, 1e-9);
   EXPECT_FALSE(back.better());
+  // In accuracy by exactly one standard error; asked for is more than that.
+  EXPECT_EQ(test.better(1), test.loss_z > 1);
+  EXPECT_TRUE(test.better(0.9));
 }
 
 TEST(PairedTest, ConfidenceAloneIsNoGain) {

@@ -205,6 +205,17 @@ TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
   EXPECT_NEAR(rate(0.6), 3e-4, 1e-9);
 }
 
+TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
+  auto in = with_probe(50, SimilarityClass::similar, 0.7);
+  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
+  in.similarity.uncertain = true;
+  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 0.5);
+  in = with_probe(50, SimilarityClass::different, 0.7);
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.proof_errors, 0.5);
+  EXPECT_EQ(reason(plan, "proof").value, "0.5 s.e.");
+}
+
 TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
   PlanOptions options;
   options.freeze_until = "8";

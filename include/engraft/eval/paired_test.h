@@ -16,9 +16,9 @@ struct PairedTest {
   double accuracy_gain = 0, accuracy_z = 0;  ///< McNemar's statistic
   double loss_gain = 0, loss_z = 0;          ///< nats; > 0: a lower loss
 
-  /// The second one is better by more than the noise: the accuracy by one
-  /// standard error, or it does not fall and the loss is better by one.
-  bool better() const;
+  /// The second one is better by more than so many standard errors: in
+  /// accuracy, or in loss while accuracy does not fall.
+  bool better(double errors = 1) const;
 };
 
 /// Losses are compared after each model's own temperature (fit_temperature),

@@ -59,8 +59,10 @@ struct TransferPlan {
   SizeClass size = SizeClass::small;
   Similarity similarity;
   Evidence evidence;
-  /// The head is solved first, and what is trained after it must be better.
+  /// The head is solved first, and what is trained after it must be better, by
+  /// more than proof_errors standard errors (PairedTest::better).
   bool proof = false;
+  double proof_errors = 1;
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs

@@ -41,6 +41,7 @@ struct EpochResult {
 struct StageProof {
   std::string from, to;  ///< for people: "the head alone", "blocks from 12 on"
   PairedTest test;       ///< on the validation pictures, centre crop
+  double errors = 1;     ///< standard errors that it has to be better by
   bool kept = false;     ///< the stage stays; else `from` is what is left
 };
 
