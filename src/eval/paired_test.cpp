@@ -18,7 +18,8 @@ torch::Tensor losses(const torch::Tensor& logits, const torch::Tensor& labels) {
 }  // namespace
 
 bool PairedTest::better(double errors) const {
-  return accuracy_z > errors || (won >= lost && loss_z > errors);
+  return (accuracy_z > errors && loss_z > -errors) ||
+         (won >= lost && loss_z > errors);
 }
 
 PairedTest compare_paired(const torch::Tensor& first,

@@ -37,6 +37,17 @@ TEST(PairedTest, IsMcNemarsOnThePicturesThatDiffer) {
   EXPECT_TRUE(test.better(0.9));
 }
 
+TEST(PairedTest, AGainThatTheLossSpeaksAgainstIsNone) {
+  PairedTest test{100, 3, 0, 0.03, 1.7, -0.1, -0.5};
+  EXPECT_TRUE(test.better());
+  test.loss_z = -2;
+  EXPECT_FALSE(test.better());
+  test = {100, 1, 1, 0, 0, 0.1, 1.5};
+  EXPECT_TRUE(test.better());
+  test = {100, 1, 2, -0.01, -0.6, 0.1, 1.5};
+  EXPECT_FALSE(test.better());
+}
+
 TEST(PairedTest, ConfidenceAloneIsNoGain) {
   const auto labels = torch::tensor({0, 1, 0, 1, 0, 1}, torch::kLong);
   const auto timid = answers({1, 1, 1, 1, 0, 1}, labels, 0.2);

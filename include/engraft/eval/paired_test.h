@@ -17,7 +17,8 @@ struct PairedTest {
   double loss_gain = 0, loss_z = 0;          ///< nats; > 0: a lower loss
 
   /// The second one is better by more than so many standard errors: in
-  /// accuracy, or in loss while accuracy does not fall.
+  /// accuracy while the loss is not worse by as much, or in loss while accuracy
+  /// does not fall.
   bool better(double errors = 1) const;
 };
 
