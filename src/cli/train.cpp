@@ -151,15 +151,17 @@ std::string saved_text(const TrainResult& result) {
 std::string proof_text(const StageProof& proof) {
   const PairedTest& t = proof.test;
   return paragraph(
-      "proof", proof.to + " against " + proof.from + ", on the same " +
-                   counted(t.pictures, "picture") + ": " +
-                   std::to_string(t.won) + " won, " + std::to_string(t.lost) +
-                   " lost (" + fixed(t.accuracy_z, 1) +
-                   " standard errors), loss better by " +
-                   fixed(t.loss_gain, 3) + " (" + fixed(t.loss_z, 1) +
-                   "): " + (proof.kept ? "" : "not ") + "more than the " +
-                   brief(proof.errors) + " asked for, " +
-                   (proof.kept ? proof.to + " stay" : proof.from + " stays"));
+      "proof",
+      proof.to + " against " + proof.from + ", on the same " +
+          counted(t.pictures, "picture") + ": " + std::to_string(t.won) +
+          " won, " + std::to_string(t.lost) + " lost (" +
+          fixed(t.accuracy_z, 1) + " standard errors), loss " +
+          (t.loss_gain < 0 ? "worse" : "better") + " by " +
+          fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) +
+          "): both together are " +
+          (proof.kept ? "better by more than the " : "not better by the ") +
+          brief(proof.errors) + " asked for, " +
+          (proof.kept ? proof.to + " stay" : proof.from + " stays"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {
