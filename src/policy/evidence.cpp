@@ -366,6 +366,7 @@ class Stored {
 /// What train's first stage looks for: the evaluation view before the head.
 void keep_for_training(const BlockChain& chain, const EvidenceOptions& options,
                        const KnownFeatures& features) {
+  if (cache_folder(options.cache).empty()) return;  // nobody would find it
   const int64_t blocks = chain.num_blocks();
   const std::vector<int64_t> pooled{features.rows.size(1)};
   if (chain.block(blocks - 1).output_size != pooled) return;

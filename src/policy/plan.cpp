@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <sstream>
+#include <string_view>
 
 namespace engraft {
 namespace {
@@ -254,10 +255,10 @@ void decide_rates(const PlanOptions& options, int64_t total, bool live,
   // Between them, as brain scans, near the border, gained 2 points from the
   // higher one, and cut-outs of natural things nothing.
   constexpr double kNearRate = 1e-4, kFarRate = 3e-4;
-  const double own =
-      kNearRate * std::pow(kFarRate / kNearRate, distance(plan.similarity));
+  const double own = rounded(
+      kNearRate * std::pow(kFarRate / kNearRate, distance(plan.similarity)));
   plan.backbone_lr = decisions.decide(
-      "backbone-lr", options.backbone_lr, rounded(own),
+      "backbone-lr", options.backbone_lr, own,
       text("pretrained weights need small steps: 1/",
            std::llround(plan.head_lr / own), " of the head's, from ", kNearRate,
            " for pictures like the model's own to ", kFarRate, " for others"));
@@ -372,23 +373,33 @@ void decide_views(const PlanInputs& inputs, const PlanOptions& options,
   if (!solved) plan.views = std::min(plan.views, plan.epochs);
 }
 
+/// Of those views; null where none was looked at.
+const ViewProbe* find_view(const std::vector<ViewProbe>& probes,
+                           std::string_view kind) {
+  for (const ViewProbe& probe : probes)
+    if (probe.kind == kind && probe.pictures > 0) return &probe;
+  return nullptr;
+}
+
+/// Whether the pictures' class is lost on their views, in so many of them.
+bool loses_class(const ViewProbe& probe, double loss) {
+  return probe.z >= kViewZ && probe.accuracy - probe.view_accuracy >= loss;
+}
+
 /// Turns mirror images off where they are something else.
 AugmentOptions decide_flips(const PlanInputs& inputs,
                             const AugmentOptions& augment,
                             Decisions& decisions) {
   AugmentOptions out = augment;
-  for (const ViewProbe& probe : inputs.evidence.flips) {
-    if (probe.kind != "horizontal" || probe.pictures == 0 || !augment.flip)
-      continue;
-    const double lost = probe.accuracy - probe.view_accuracy;
-    out.flip = !(probe.z >= kViewZ && lost >= kFlipLoss);
-    decisions.add(
-        "flip", out.flip ? "yes" : "no",
-        text("the head gets ", points(probe.view_accuracy), " % of ",
-             probe.pictures, " mirrored pictures right, ",
-             points(probe.accuracy), " % as they are: ",
-             out.flip ? "they keep their class" : "they are something else"));
-  }
+  const ViewProbe* probe = find_view(inputs.evidence.flips, "horizontal");
+  if (!probe || !augment.flip) return out;
+  out.flip = !loses_class(*probe, kFlipLoss);
+  decisions.add(
+      "flip", out.flip ? "yes" : "no",
+      text("the head gets ", points(probe->view_accuracy), " % of ",
+           probe->pictures, " mirrored pictures right, ",
+           points(probe->accuracy), " % as they are: ",
+           out.flip ? "they keep their class" : "they are something else"));
   return out;
 }
 
@@ -399,15 +410,13 @@ AugmentStrength decide_strength(const PlanInputs& inputs,
   std::string why =
       "random crops, mirror images and colours stand for pictures that are not "
       "there";
-  for (const ViewProbe& probe : inputs.evidence.views) {
-    if (probe.kind != name_of(AugmentStrength::standard) || probe.pictures == 0)
-      continue;
-    const double lost = probe.accuracy - probe.view_accuracy;
-    const bool light = probe.z >= kViewZ && lost >= kStandardLoss;
+  if (const ViewProbe* probe = find_view(inputs.evidence.views,
+                                         name_of(AugmentStrength::standard))) {
+    const bool light = loses_class(*probe, kStandardLoss);
     if (light) own = AugmentStrength::light;
-    why = text("the head gets ", points(probe.view_accuracy), " % of ",
-               probe.pictures, " pictures right by their standard views, ",
-               points(probe.accuracy), " % as they are: ",
+    why = text("the head gets ", points(probe->view_accuracy), " % of ",
+               probe->pictures, " pictures right by their standard views, ",
+               points(probe->accuracy), " % as they are: ",
                light ? "so much is lost on them that light ones are better"
                      : "they keep their class, and stand for pictures that are "
                        "not there");

@@ -31,20 +31,17 @@ bool BestWeights::settle(const std::string& name, double errors) {
   if (!aside_) return true;
   const Aside before = std::move(*aside_);
   aside_.reset();
-  bool kept = false;
   if (result_.best_epoch > 0) {
-    StageProof proof{before.name, name, {}, errors, false};
     // Without pictures to judge by, the plan is believed.
-    proof.kept = !best_.logits.defined();
-    if (!proof.kept) {
+    StageProof proof{before.name, name, {}, errors, true};
+    if (best_.logits.defined()) {
       proof.test =
           compare_paired(before.seen.logits, best_.logits, best_.labels);
       proof.kept = proof.test.better(errors);
     }
     result_.proofs.push_back(proof);
-    kept = proof.kept;
+    if (proof.kept) return true;
   }
-  if (kept) return true;
   LiveChain::restore(before.weights);
   result_.best_epoch = 0;
   keep_if_best(before.epoch, before.seen);

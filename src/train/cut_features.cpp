@@ -1,17 +1,11 @@
 #include "train/cut_features.h"
 
-#include <chrono>
+#include <algorithm>
+
+#include "eval/stopwatch.h"
+#include "train/phase_progress.h"
 
 namespace engraft {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
 
 LoaderOptions CutFeatures::loader_options(bool train) const {
   LoaderOptions out;
@@ -69,9 +63,9 @@ bool CutFeatures::prepare(int64_t cut, int64_t views) {
     if (evaluation_view() && !fill(*kept_, folder.train, 0)) return false;
     if (random_views() > 0 && !fill(*kept_, folder.train, random_views()))
       return false;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     if (!fill(*kept_, folder.val, 0)) return false;
-    val_fill_seconds_ = seconds_since(start);
+    val_fill_seconds_ = watch.seconds();
     train_ = std::make_unique<Batches>(folder.train, loader_options(true),
                                        *kept_, random_views());
     val_ =
@@ -99,18 +93,8 @@ void CutFeatures::take_known() {
 bool CutFeatures::fill(Activations& activations,
                        const std::vector<Sample>& samples,
                        int64_t views) const {
-  const auto start = Clock::now();
-  const auto progress = [&](int64_t done, int64_t all) {
-    if (!callbacks_.progress) return;
-    TrainProgress p;
-    p.phase = "features";
-    p.images = done;
-    p.images_in_epoch = all;
-    p.images_per_second = static_cast<double>(done) / seconds_since(start);
-    p.eta_seconds = static_cast<double>(all - done) / p.images_per_second;
-    callbacks_.progress(p);
-  };
-  return activations.prepare(samples, views, progress, stop_);
+  return activations.prepare(samples, views,
+                             PhaseProgress(callbacks_, "features"), stop_);
 }
 
 std::optional<CutFeatures::BeforeHead> CutFeatures::before_head() {

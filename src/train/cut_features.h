@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "engraft/train/fit.h"
 #include "train/batches.h"
@@ -27,7 +28,6 @@ class CutFeatures {
   bool prepare(int64_t cut, int64_t views);
 
   int64_t cut() const { return cut_; }
-  int64_t views() const { return views_; }
   /// The mini-batches advance by themselves; the features stay.
   Batches& train() const { return *train_; }
   Batches& val() const { return *val_; }

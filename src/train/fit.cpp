@@ -3,7 +3,6 @@
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/utils/clip_grad.h>
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "engraft/train/rate_finder.h"
 #include "engraft/train/schedule.h"
 #include "engraft/train/technique.h"
+#include "eval/stopwatch.h"
 #include "train/best_weights.h"
 #include "train/cut_features.h"
 #include "train/keep_randomness.h"
@@ -22,12 +22,6 @@
 
 namespace engraft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// A loss so far above that of guessing evenly does not come back.
 bool is_lost(double loss, int64_t classes) {
@@ -131,25 +125,26 @@ class Fit {
     now.epochs = plan_.epochs;
     now.stage = "head";
     now.solved = true;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     live_.set_cut(chain_.num_blocks());
     const auto before = features_.before_head();
     if (!before) return true;  // stopped
     const auto& samples = settings_.folder.train;
-    const auto& [activations, views, lower, own] = *before;
-    if (!is_linear_head(chain_, activations->read(samples, {0}, views.first)))
+    Activations& activations = *before->activations;
+    const ViewRange views = before->views;
+    if (!is_linear_head(chain_, activations.read(samples, {0}, views.first)))
       return false;
-    result_.head = solve_final_layer(*activations, chain_, settings_, views,
+    result_.head = solve_final_layer(activations, chain_, settings_, views,
                                      [this] { return stopped(); });
     live_.set_head(result_.head->weight, result_.head->bias);
     now.train_loss = result_.head->loss;
     now.train_accuracy = result_.head->accuracy;
     now.images_per_second =
         static_cast<double>(views.count * std::ssize(samples)) /
-        seconds_since(start);
+        watch.seconds();
     // A stop leaves the best head so far, and that is worth keeping.
     const IgnoreStop ignore(*this);
-    finish_epoch(now, start, 0);
+    finish_epoch(now, watch, 0);
     return true;
   }
 
@@ -221,19 +216,18 @@ class Fit {
     now.epoch = epoch;
     now.epochs = plan_.epochs;
     now.stage = stage;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     const double waited = features_.seconds_waited();
     if (!train_epoch(now)) return;
     now.images_per_second =
-        static_cast<double>(features_.train().num_samples()) /
-        seconds_since(start);
+        static_cast<double>(features_.train().num_samples()) / watch.seconds();
     // What training held lies in pieces that validation cannot use. Touching
     // it again takes a tenth of a second.
-    if (seconds_since(start) > 4) give_back_memory();
-    finish_epoch(now, start, waited);
+    if (watch.seconds() > 4) give_back_memory();
+    finish_epoch(now, watch, waited);
   }
 
-  void finish_epoch(EpochResult& now, Clock::time_point start, double waited) {
+  void finish_epoch(EpochResult& now, const Stopwatch& watch, double waited) {
     const auto seen = validate(now.epoch);
     if (!seen) return;
     now.val_loss = seen->loss;
@@ -245,7 +239,7 @@ class Fit {
     }
     result_.early_stopped = options_.patience > 0 &&
                             now.epoch - result_.best_epoch >= options_.patience;
-    now.seconds = seconds_since(start);
+    now.seconds = watch.seconds();
     now.seconds_waiting = features_.seconds_waited() - waited;
     epoch_seconds_ = now.seconds;
     result_.epochs.push_back(now);
@@ -269,7 +263,7 @@ class Fit {
 
   bool train_epoch(EpochResult& now) {
     Tally tally;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     features_.train().start_epoch(now.epoch);
     int64_t batches = 0;
     while (auto batch = features_.train().next()) {
@@ -289,7 +283,7 @@ class Fit {
         others_.stepped(schedule_->ends_cycle(step_ - 1));
       }
       ++batches;
-      report("train", now.epoch, tally, features_.train().num_samples(), start);
+      report("train", now.epoch, tally, features_.train().num_samples(), watch);
     }
     now.train_loss = tally.mean_loss();
     now.train_accuracy = tally.accuracy();
@@ -367,7 +361,7 @@ class Fit {
     torch::NoGradGuard no_grad;
     Tally tally;
     std::vector<torch::Tensor> logits, labels;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     features_.val().start_epoch(1);
     while (auto batch = features_.val().next()) {
       if (stopped()) return std::nullopt;
@@ -382,13 +376,13 @@ class Fit {
                 count_right(seen, batch->labels), seen.size(0));
       logits.push_back(seen);
       labels.push_back(batch->labels);
-      report("val", epoch, tally, features_.val().num_samples(), start);
+      report("val", epoch, tally, features_.val().num_samples(), watch);
     }
     out.loss = tally.mean_loss();
     out.accuracy = tally.accuracy();
     out.logits = torch::cat(logits);
     out.labels = torch::cat(labels);
-    out.seconds = features_.val_fill_seconds() + seconds_since(start);
+    out.seconds = features_.val_fill_seconds() + watch.seconds();
     if (std::isfinite(out.loss)) return out;
     diverge("the validation loss became " + std::to_string(out.loss), epoch);
     return std::nullopt;
@@ -431,7 +425,7 @@ class Fit {
   }
 
   void report(const char* phase, int64_t epoch, const Tally& tally,
-              int64_t images, Clock::time_point start) const {
+              int64_t images, const Stopwatch& watch) const {
     if (!callbacks_.progress) return;
     TrainProgress p;
     p.phase = phase;
@@ -440,7 +434,7 @@ class Fit {
     p.images = tally.images;
     p.images_in_epoch = images;
     p.loss = tally.mean_loss();
-    const double spent = seconds_since(start);
+    const double spent = watch.seconds();
     p.images_per_second = static_cast<double>(tally.images) / spent;
     // The first epoch has no other to go by: validation is taken to run as
     // fast as training.

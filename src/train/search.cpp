@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <limits>
 
 #include "data/bytes.h"
 #include "data/content_hash.h"
+#include "eval/stopwatch.h"
 #include "train/search_journal.h"
 #include "train/search_reduce.h"
 
@@ -17,14 +17,9 @@ namespace engraft {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 // From so much time on, the default space also trains whole models.
 constexpr double kTimeForWholeModels = 30 * 60;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Where the trials' models go, which nobody needs.
 class Scratch {
@@ -105,7 +100,7 @@ class Search {
     result_.trials = journal_->results();
     std::ranges::sort(result_.trials, is_better);
     choose_winner();
-    result_.seconds = seconds_since(start_);
+    result_.seconds = watch_.seconds();
     return std::move(result_);
   }
 
@@ -176,9 +171,7 @@ class Search {
             {"flags", flags}};
   }
 
-  bool out_of_time() const {
-    return limit_ > 0 && seconds_since(start_) >= limit_;
-  }
+  bool out_of_time() const { return limit_ > 0 && watch_.seconds() >= limit_; }
   bool asked_to_stop() const { return callbacks_.stop && callbacks_.stop(); }
 
   void try_candidates() {
@@ -200,7 +193,7 @@ class Search {
     out.number = trial.number;
     out.rung = trial.rung;
     out.options = trial.options;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     try {
       TrainOptions options = meaning_->options(trial.options);
       out.whole = meaning_->solved(options);
@@ -223,7 +216,7 @@ class Search {
     } catch (const std::bad_alloc&) {
       out.failed = "out of memory";
     }
-    out.seconds = seconds_since(start);
+    out.seconds = watch.seconds();
     return out;
   }
 
@@ -282,7 +275,7 @@ class Search {
 
   SearchSettings settings_;
   const SearchCallbacks& callbacks_;
-  const Clock::time_point start_ = Clock::now();
+  const Stopwatch watch_;
   double limit_;
   SearchParts parts_;
   TrainOptions fixed_;

@@ -13,6 +13,7 @@
 #include "engraft/policy/cost.h"
 #include "engraft/train/fit.h"
 #include "train/measure_speed.h"
+#include "train/phase_progress.h"
 #include "train/snapshots.h"
 #include "train/solved_head.h"
 
@@ -173,19 +174,10 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
   evaluator.view = options.view;
   evaluator.threads = options.base.run.threads;
   evaluator.inference = options.base.run.inference;
-  const auto start = Clock::now();
+  const PhaseProgress tell(callbacks, "test");
   const auto progress = [&](int64_t done, int64_t all) {
     if (callbacks.stop && callbacks.stop()) throw Stopped();
-    if (!callbacks.progress) return;
-    const double spent =
-        std::chrono::duration<double>(Clock::now() - start).count();
-    TrainProgress p;
-    p.phase = "test";
-    p.images = done;
-    p.images_in_epoch = all;
-    p.images_per_second = static_cast<double>(done) / spent;
-    p.eta_seconds = static_cast<double>(all - done) / p.images_per_second;
-    callbacks.progress(p);
+    tell(done, all);
   };
   Report report;
   report.model = options.out;

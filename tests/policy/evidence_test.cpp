@@ -12,15 +12,16 @@ class MeasureEvidence : public test::TinyTraining {
  protected:
   EvidenceResult measure(const ImageFolder& folder,
                          const std::string& cache = "none") {
-    const Classifier classifier =
-        make_classifier(tiny::traced(false), tiny::input());
-    const BlockChain chain(classifier);
     EvidenceOptions options;
-    options.input = classifier.input;
+    options.input = classifier_.input;
     options.threads = 1;
     options.cache.cache = cache;
-    return measure_evidence(chain, folder, options);
+    return measure_evidence(chain_, folder, options);
   }
+
+  const Classifier classifier_ =
+      make_classifier(tiny::traced(false), tiny::input());
+  const BlockChain chain_{classifier_};
 
   ImageFolder scan() { return scan_image_folder(folder_ / "data", {}, 1, ""); }
 };
@@ -47,11 +48,8 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   EXPECT_GT(evidence.entropy, 0);
   EXPECT_GT(evidence.confidence, 1.0 / 5 - 1e-9);
   // The features are what the blocks give.
-  const Classifier classifier =
-      make_classifier(tiny::traced(false), tiny::input());
-  const BlockChain chain(classifier);
   ASSERT_EQ(features.rows.size(0), std::ssize(features.samples));
-  EXPECT_EQ(features.rows.size(1), chain.head().features);
+  EXPECT_EQ(features.rows.size(1), chain_.head().features);
 }
 
 TEST_F(MeasureEvidence, DoesNotSeeWhatIsHeldOut) {
@@ -81,19 +79,16 @@ TEST_F(MeasureEvidence, LeavesItsFeaturesWhereTrainingLooksForThem) {
   const std::string cache = folder_ / "cache";
   const ImageFolder folder = scan();
   const KnownFeatures seen = measure(folder, cache).features;
-  const Classifier classifier =
-      make_classifier(tiny::traced(false), tiny::input());
-  const BlockChain chain(classifier);
   ActivationOptions options;
-  options.input = classifier.input;
+  options.input = classifier_.input;
   options.threads = 1;
   options.cache.cache = cache;
-  Activations found(chain, chain.num_blocks(), options);
+  Activations found(chain_, chain_.num_blocks(), options);
   ASSERT_TRUE(found.prepare(folder.train, 0));
   EXPECT_EQ(found.stats().found, std::ssize(folder.train));
   EXPECT_EQ(found.stats().computed, 0);
   options.cache.cache = "none";
-  Activations made(chain, chain.num_blocks(), options);
+  Activations made(chain_, chain_.num_blocks(), options);
   ASSERT_TRUE(made.prepare(seen.samples, 0));
   std::vector<int64_t> all(seen.samples.size());
   std::iota(all.begin(), all.end(), 0);

@@ -32,8 +32,8 @@ struct CurvePoint {
 struct ViewProbe {
   std::string kind;  ///< "horizontal" or "vertical"; an AugmentStrength's name
   int64_t pictures = 0;
-  double accuracy = 0,
-         view_accuracy = 0;  ///< of them as they are, and of views
+  double accuracy = 0;       ///< of the pictures as they are
+  double view_accuracy = 0;  ///< of their views
   /// One-sided McNemar statistic of the loss of accuracy; above about 2 the
   /// view is something else to the model.
   double z = 0;

@@ -64,7 +64,7 @@ struct FitSettings {
 ///
 /// Where plan.proof says so the head is solved first, on one view, and put
 /// aside; training begins anew with a fresh head, and its best epoch stays only
-/// when it is better than the head alone by more than the noise (PairedTest).
+/// when it is better than the head alone by plan.proof_errors (PairedTest).
 /// So it goes with each of plan.deeper, from the weights that are there, until
 /// one does not prove itself. The best epoch is that of the
 /// highest validation accuracy, the lower validation loss among equals, the
