@@ -77,7 +77,9 @@ def lay_out(folder, out):
 
 def prepare(path, spec):
     """The picture as the model sees it, [3, crop, crop]."""
-    picture = Image.open(path).convert("RGB")
+    picture = Image.open(path).convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(white, picture).convert("RGB")
     scale = spec["resize"] / min(picture.size)
     # As torchvision computes the longer side.
     size = [spec["resize"] if side == min(picture.size) else int(side * scale)
