@@ -58,6 +58,18 @@ find_torch_python() {
   return 1
 }
 
+# install_once FOLDER WHAT SIZE COMMAND...: has the command put Python packages
+# into the folder, from nothing, unless WHAT is there already.
+install_once() {
+  local folder="$1" what="$2" size="$3"
+  shift 3
+  [ "$(cat "$folder/.complete" 2>/dev/null)" != "$what" ] || return 0
+  say "fetching $what and what it needs into $folder ($size)"
+  rm -rf "$folder"
+  "$@" || die "installing $what" "See the messages above."
+  printf '%s\n' "$what" >"$folder/.complete"
+}
+
 # jobs_that_fit: how many compilers at once; one of them takes up to 2 GB.
 jobs_that_fit() {
   local cores gigabytes
