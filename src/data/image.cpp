@@ -4,8 +4,10 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/codecs.h"
 #include "data/container.h"
 #include "data/decode.h"
+#include "data/jpeg.h"
 #include "data/quiet.h"
 #include "engraft/error.h"
 
@@ -41,14 +43,6 @@ int read_flags(const Container& container, int factor) {
   }
 }
 
-/// libjpeg goes on after these with grey or with noise, and only warns.
-void refuse_damage(const std::string& warnings) {
-  for (const char* damage : {"premature end", "Premature end", "bad Huffman"})
-    if (warnings.find(damage) != std::string::npos)
-      fail(Fault::data,
-           "JPEG is damaged: ", warnings.substr(0, warnings.find('\n')));
-}
-
 cv::Mat decode_raw(Bytes bytes, const Container& container, int factor) {
   std::vector<uint8_t> rewritten;
   if (container.format == PictureFormat::png) {
@@ -61,12 +55,12 @@ cv::Mat decode_raw(Bytes bytes, const Container& container, int factor) {
   const QuietStderr quiet;
   cv::Mat raw;
   try {
-    raw = cv::imdecode(buffer, read_flags(container, factor));
+    raw = decode_with_opencv(buffer, read_flags(container, factor));
   } catch (const cv::Exception& error) {
     fail(Fault::data, "does not decode: ", error.err);
   }
   if (raw.empty()) fail(Fault::data, why_not_decoded(bytes, container));
-  if (container.format == PictureFormat::jpeg) refuse_damage(quiet.text());
+  if (container.format == PictureFormat::jpeg) refuse_jpeg_damage(quiet.text());
   return raw;
 }
 
@@ -161,8 +155,10 @@ cv::Mat decode_bytes(Bytes bytes, int64_t min_side) {
     fail(Fault::data, "has ", container.width, " x ", container.height,
          " pixels, more than the ", kMaxPixels / 1'000'000,
          " million that are supported");
-  const cv::Mat raw = decode_raw(bytes, container, factor);
-  return upright(to_rgb(raw, container), container.orientation);
+  std::optional<cv::Mat> rgb;
+  if (container.format == PictureFormat::jpeg) rgb = decode_jpeg(bytes, factor);
+  if (!rgb) rgb = to_rgb(decode_raw(bytes, container, factor), container);
+  return upright(*rgb, container.orientation);
 }
 
 cv::Mat decode_image(const std::string& path, int64_t min_side) try {

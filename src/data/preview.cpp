@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/codecs.h"
 #include "data/training_view.h"
 #include "engraft/data/image.h"
 #include "engraft/error.h"
@@ -50,8 +50,7 @@ std::vector<const Sample*> of_class(const ImageFolder& folder, int64_t label) {
 }
 
 void save(const std::string& path, const cv::Mat& bgr) {
-  std::vector<uint8_t> png;
-  cv::imencode(".png", bgr, png);
+  const std::vector<uint8_t> png = encode_png(bgr);
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<const char*>(png.data()), std::ssize(png));
   out.close();
