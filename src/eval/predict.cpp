@@ -198,6 +198,41 @@ std::vector<Prediction> predictions(const Scored& scored,
   return out;
 }
 
+/// All at work, and the first batch.
+struct Started {
+  std::vector<std::string> notes;
+  std::vector<TestedModel> models;
+  std::unique_ptr<Predictors> predictors;
+  std::optional<Scored> first;
+};
+
+Started start(const PredictOptions& options, const std::vector<Sample>& samples,
+              SizeCheck check) {
+  Started out;
+  out.models = load_tested_models(
+      paths_of(options.model, options.with), options.input, options.run.device,
+      [&](const std::string& text) { out.notes.push_back(text); }, check);
+  if (options.sampling.mc_samples > 0)
+    check_one_model(out.models, options.model);
+  out.predictors = std::make_unique<Predictors>(out.models, samples, options);
+  out.first = out.predictors->next();
+  return out;
+}
+
+/// The first pictures show whether a model runs on the size that it names:
+/// trying that beforehand would take a tenth of the time of one picture. What
+/// is no Error of ours is looked into with the check.
+Started start(const PredictOptions& options,
+              const std::vector<Sample>& samples) {
+  try {
+    return start(options, samples, SizeCheck::skip);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception&) {
+    return start(options, samples, SizeCheck::run);
+  }
+}
+
 }  // namespace
 
 int64_t predict(const PredictOptions& options,
@@ -205,19 +240,19 @@ int64_t predict(const PredictOptions& options,
                 const std::function<void(const std::string&)>& note) {
   options.validate();
   const auto samples = samples_of(options.paths);
-  auto models = load_tested_models(paths_of(options.model, options.with),
-                                   options.input, options.run.device, note);
-  if (options.sampling.mc_samples > 0) check_one_model(models, options.model);
-  Predictors predictors(models, samples, options);
+  Started begun = start(options, samples);
+  if (note)
+    for (const auto& text : begun.notes) note(text);
+  const Names& names = class_names(begun.models);
   int64_t unreadable = 0;
-  while (const auto scored = predictors.next())
-    for (const auto& one :
-         predictions(*scored, samples, class_names(models), options.top)) {
+  for (auto scored = std::move(begun.first); scored;
+       scored = begun.predictors->next())
+    for (const auto& one : predictions(*scored, samples, names, options.top)) {
       unreadable += !one.error.empty();
       each(one);
     }
   if (note && options.run.verbose)
-    for (const auto& text : predictors.choices()) note(text);
+    for (const auto& text : begun.predictors->choices()) note(text);
   return unreadable;
 }
 

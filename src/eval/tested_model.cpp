@@ -45,11 +45,11 @@ void check_agreement(const std::vector<TestedModel>& models) {
 
 std::vector<TestedModel> load_tested_models(
     const std::vector<std::string>& paths, const InputOptions& options,
-    const std::string& device, const Note& note) {
+    const std::string& device, const Note& note, SizeCheck check) {
   const torch::Device target = resolve_device(device);
   std::vector<TestedModel> out;
   for (const auto& path : paths) {
-    const Classifier file = load_classifier(path, options);
+    const Classifier file = load_classifier(path, options, check);
     for (Classifier& classifier :
          is_ensemble(file) ? members_of(file) : std::vector<Classifier>{file}) {
       BlockChain chain(classifier);

@@ -29,7 +29,8 @@ struct TestedModel {
 std::vector<TestedModel> load_tested_models(
     const std::vector<std::string>& paths, const InputOptions& options,
     const std::string& device,
-    const std::function<void(const std::string&)>& note);
+    const std::function<void(const std::string&)>& note,
+    SizeCheck check = SizeCheck::run);
 
 /// `model` and those after it.
 std::vector<std::string> paths_of(const std::string& model,

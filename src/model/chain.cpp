@@ -14,6 +14,7 @@
 #include "model/block_graphs.h"
 #include "model/cut.h"
 #include "model/head.h"
+#include "model/normalise.h"
 #include "model/taps.h"
 #include "model/training_graph.h"
 
@@ -249,7 +250,7 @@ BlockChain::BlockChain(const Classifier& classifier)
   State& s = *state_;
   s.module = classifier.module;
   s.input_size = classifier.input.crop;
-  s.lowered = lower(classifier.module, classifier.path);
+  s.lowered = lowering_of(classifier);
   const Output output = resolve_output(*s.lowered.graph, classifier.path);
   s.head = find_head(output.logits, classifier.path);
   s.describe_head(classifier.path);

@@ -41,7 +41,9 @@ torch::jit::Module load_module(const std::string& path, std::string& record) {
   if (!in) fail(Fault::io, path, ": cannot be read; check its permissions");
   torch::jit::ExtraFilesMap extra{{kRecordFile, ""}};
   try {
-    auto module = torch::jit::load(in, torch::kCPU, extra);
+    // Where in somebody's Python a line came from is of no use to ours.
+    auto module = torch::jit::load(in, torch::kCPU, extra,
+                                   /*load_debug_files=*/false);
     record = extra[kRecordFile];
     return module;
   } catch (const std::exception& failure) {
@@ -107,8 +109,8 @@ void read_sidecar(Classifier& classifier) {
 
 }  // namespace
 
-Classifier load_classifier(const std::string& path,
-                           const InputOptions& options) {
+Classifier load_classifier(const std::string& path, const InputOptions& options,
+                           SizeCheck check) {
   options.validate();
   Classifier classifier;
   classifier.path = path;
@@ -123,7 +125,7 @@ Classifier load_classifier(const std::string& path,
   if (is_ensemble(classifier))
     classifier.module.eval();
   else
-    normalise_module(classifier, options.input_size.has_value());
+    normalise_module(classifier, options.input_size.has_value(), check);
   return classifier;
 }
 

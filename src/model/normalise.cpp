@@ -3,8 +3,10 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
+#include <algorithm>
 #include <unordered_set>
 
+#include "model/attributes.h"
 #include "model/head.h"
 #include "out_of_memory.h"
 
@@ -134,7 +136,8 @@ void make_attribute(Classifier& classifier, Graph& graph, Value* constant,
 
 /// A frozen graph has its weights as constants. They become attributes again:
 /// all of them where BatchNorm is still there, else just the final layer's.
-void thaw_constants(Classifier& classifier) {
+/// Whether there were any.
+bool thaw_constants(Classifier& classifier) {
   const auto graph = method_graph(classifier.module.get_method("forward"));
   const std::vector<Value*> constants = weight_constants(*graph);
   int64_t weights = 0;
@@ -145,15 +148,15 @@ void thaw_constants(Classifier& classifier) {
       batch_norm |= is_batch_norm(use.user);
     }
   for (const at::Tensor& p : classifier.module.parameters())
-    if (p.dim() >= 2) return;  // a model with weights and a few constants
-  if (weights == 0) return;
+    if (p.dim() >= 2) return false;  // a model with weights and a few constants
+  if (weights == 0) return false;
   if (batch_norm) {
     for (size_t i = 0; i < constants.size(); ++i)
       make_attribute(classifier, *graph, constants[i],
                      "constant_" + std::to_string(i));
     classifier.notes.push_back(
         "a frozen graph: its constant weights became parameters again");
-    return;
+    return true;
   }
   const Output output = resolve_output(*graph, classifier.path);
   const HeadNode head = find_head(output.logits, classifier.path);
@@ -163,6 +166,7 @@ void thaw_constants(Classifier& classifier) {
   classifier.notes.push_back(
       "a frozen graph: its weights are constants without BatchNorm, so only "
       "the final layer can be trained");
+  return true;
 }
 
 /// Sizes to try when the model does not take what its spec says, usual first.
@@ -212,7 +216,8 @@ void find_size(Classifier& classifier, const LoweredGraph& lowered,
 
 }  // namespace
 
-void normalise_module(Classifier& classifier, bool size_is_given) {
+void normalise_module(Classifier& classifier, bool size_is_given,
+                      SizeCheck check) {
   classifier.module.eval();
   if (!classifier.module.find_method("forward"))
     fail(Fault::model, classifier.path, ": has no forward method");
@@ -224,11 +229,22 @@ void normalise_module(Classifier& classifier, bool size_is_given) {
     return_logits(classifier);
     for (const auto& note : output.notes) classifier.notes.push_back(note);
   }
-  thaw_constants(classifier);
+  const bool thawed = thaw_constants(classifier);
   return_only(*lowered.graph, output.logits);
-  // A file of ours was tested at the size that it names.
-  if (classifier.record.is_null())
+  if (classifier.record.is_null() && check == SizeCheck::run)
     find_size(classifier, lowered, size_is_given);
+  if (output.plain() && !thawed)
+    classifier.lowered = std::make_shared<LoweredGraph>(std::move(lowered));
+}
+
+LoweredGraph lowering_of(const Classifier& classifier) {
+  const auto& known = classifier.lowered;
+  const auto is_there = [&](const NamedTensor& t) {
+    return tensor_at(classifier.module, t.name).is_same(t.tensor);
+  };
+  if (known && std::ranges::all_of(known->tensors, is_there))
+    return {known->graph->copy(), known->tensors};
+  return lower(classifier.module, classifier.path);
 }
 
 }  // namespace engraft

@@ -1,35 +1,8 @@
 #include "engraft/model/surgery.h"
 
+#include "model/attributes.h"
+
 namespace engraft {
-namespace {
-
-/// The module that owns the last name of a dotted path, and that name.
-std::pair<torch::jit::Module, std::string> owner_of(
-    const torch::jit::Module& root, const std::string& path) {
-  torch::jit::Module module = root;
-  size_t begin = 0;
-  for (size_t dot = path.find('.'); dot != std::string::npos;
-       dot = path.find('.', begin)) {
-    module = module.attr(path.substr(begin, dot - begin)).toModule();
-    begin = dot + 1;
-  }
-  return {module, path.substr(begin)};
-}
-
-torch::Tensor tensor_at(const torch::jit::Module& root,
-                        const std::string& path) {
-  const auto [module, name] = owner_of(root, path);
-  return module.attr(name).toTensor();
-}
-
-void set_tensor(const torch::jit::Module& root, const std::string& path,
-                const torch::Tensor& tensor) {
-  auto [module, name] = owner_of(root, path);
-  module.setattr(name, tensor);
-}
-
-}  // namespace
-
 OldHead replace_head(Classifier& classifier, int64_t num_classes,
                      uint64_t seed) {
   return replace_head(classifier, BlockChain(classifier).head(), num_classes,

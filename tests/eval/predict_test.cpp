@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/colour_model.h"
+#include "support/expect_fault.h"
 #include "support/tiny_images.h"
 
 namespace engraft {
@@ -39,6 +40,31 @@ TEST(Predict, KeepsTheOrderOfTheInputAroundUnreadablePictures) {
   EXPECT_EQ(found[2].top[0].name, "red");
   EXPECT_EQ(to_json(found[2])["class"], "red");
   EXPECT_EQ(to_json(found[4]).size(), 2u);  // path and error
+}
+
+TEST(Predict, FindsTheSizeOfAModelWhoseOwnFails) {
+  const TempFolder folder;
+  torch::jit::Module m("fixed");
+  m.register_parameter("fc_w", torch::randn({4, 3 * 64 * 64}), false);
+  m.define(
+      "def forward(self, x: Tensor):\n"
+      "  return torch.linear(torch.flatten(x, 1), self.fc_w)\n");
+  PredictOptions options;
+  options.model = folder / "fixed.pt";
+  m.save(options.model);
+  options.paths = {test::write_picture(folder / "p.png",
+                                       test::flat_picture(70, 80, {0, 51, 0}))};
+  std::vector<std::string> notes;
+  EXPECT_EQ(
+      predict(
+          options, [](const Prediction& one) { EXPECT_EQ(one.top.size(), 4u); },
+          [&](const std::string& text) { notes.push_back(text); }),
+      0);
+  ASSERT_EQ(notes.size(), 2u) << "each once";
+  EXPECT_NE(notes[0].find("found to run on 64x64"), std::string::npos);
+  options.input.input_size = 96;
+  EXPECT_FAULT(predict(options, [](const Prediction&) {}), Fault::usage,
+               "does not run on it, but on 64");
 }
 
 TEST(Predict, GivesTheLikeliestClassesWithTheirProbabilities) {

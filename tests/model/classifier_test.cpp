@@ -169,6 +169,27 @@ TEST(LoadClassifier, FindsTheInputSizeByRunning) {
                "--input-size 96: " + path + " does not run on it, but on 64");
 }
 
+TEST(LoadClassifier, KeepsItsGraphForTheChainWhileTheTensorsAreTheSame) {
+  const Classifier model = make_classifier(tiny::residual(), tiny::input());
+  ASSERT_TRUE(model.lowered);
+  const auto images = torch::randn({2, 3, 32, 32});
+  const auto logits = [&](const Classifier& of) {
+    const BlockChain chain(of);
+    return chain.run(images, 0, chain.num_blocks() + 1);
+  };
+  Classifier fresh = model;
+  fresh.lowered.reset();
+  EXPECT_TRUE(logits(model).equal(logits(fresh)));
+  // With a new head the old graph's tensors are no longer the module's.
+  Classifier other = model;
+  replace_head(other, 7, 1);
+  EXPECT_EQ(logits(other).size(1), 7);
+  Classifier copy = model;
+  copy.module = model.module.deepcopy();
+  for (const auto& p : copy.module.parameters()) p.detach().zero_();
+  EXPECT_FALSE(logits(copy).equal(logits(model)));
+}
+
 TEST(SaveClassifier, KeepsTheRecordAndTheLogits) {
   const test::TempFolder folder;
   Classifier model = make_classifier(tiny::residual(), tiny::input());

@@ -2,6 +2,7 @@
 
 #include <torch/script.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "engraft/model/input_spec.h"
 
 namespace engraft {
+
+struct LoweredGraph;
 
 /// A TorchScript image classifier in eval mode, with what is known about it.
 ///
@@ -31,7 +34,15 @@ struct Classifier {
   /// be trained.
   bool frozen_graph = false;
   std::vector<std::string> notes;
+  /// What loading made of `module`, for the chain; none where loading changed
+  /// the module after that. Who replaces tensors need not care.
+  std::shared_ptr<const LoweredGraph> lowered;
 };
+
+/// Whether loading tries the model on one image of the size that its
+/// preprocessing names, and looks for another where it fails. A file of ours
+/// was tried when it was saved. `skip` is for who notices a failure himself.
+enum class SizeCheck { run, skip };
 
 /// Loads and normalises a model; `input` comes from engraft.json inside, the
 /// sidecar <model>.json, the convention, in this order, and `options` over it.
@@ -39,7 +50,8 @@ struct Classifier {
 /// Error(Fault::model) when it is no TorchScript, does not take one image,
 /// has integer (quantized) weights or is of a newer engraft format.
 Classifier load_classifier(const std::string& path,
-                           const InputOptions& options = {});
+                           const InputOptions& options = {},
+                           SizeCheck check = SizeCheck::run);
 
 /// Wraps a module that is in memory already (tests, other programs).
 Classifier make_classifier(torch::jit::Module module,
