@@ -54,6 +54,7 @@ TEST(Predict, FindsTheSizeOfAModelWhoseOwnFails) {
   m.save(options.model);
   options.paths = {test::write_picture(folder / "p.png",
                                        test::flat_picture(70, 80, {0, 51, 0}))};
+  options.top = 4;
   std::vector<std::string> notes;
   EXPECT_EQ(
       predict(
