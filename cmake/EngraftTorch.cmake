@@ -163,3 +163,19 @@ else()
 endif()
 message(STATUS "LibTorch ${ENGRAFT_TORCH_VERSION} (${_flavour}) at "
   "${ENGRAFT_TORCH_ROOT}")
+
+# LibTorch's own OpenMP, so that its threads are ours too: another beside it
+# would start as many again. Its runtime is GCC's.
+set(ENGRAFT_OPENMP_FLAG "")
+set(ENGRAFT_OPENMP_LIBRARY "")
+file(GLOB _gomp "${ENGRAFT_TORCH_LIBRARY_DIR}/libgomp*.so*")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND _gomp)
+  list(GET _gomp 0 _gomp)
+  set(ENGRAFT_OPENMP_FLAG -fopenmp)
+  if(NOT TARGET engraft_openmp)
+    add_library(engraft_openmp SHARED IMPORTED)
+    set_target_properties(engraft_openmp PROPERTIES
+      IMPORTED_LOCATION "${_gomp}")
+  endif()
+  set(ENGRAFT_OPENMP_LIBRARY engraft_openmp)
+endif()
