@@ -53,12 +53,7 @@ cv::Mat decode_raw(Bytes bytes, const Container& container, int factor) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U,
                        const_cast<uint8_t*>(bytes.data()));
   const QuietStderr quiet;
-  cv::Mat raw;
-  try {
-    raw = decode_with_opencv(buffer, read_flags(container, factor));
-  } catch (const cv::Exception& error) {
-    fail(Fault::data, "does not decode: ", error.err);
-  }
+  const cv::Mat raw = decode_with_opencv(buffer, read_flags(container, factor));
   if (raw.empty()) fail(Fault::data, why_not_decoded(bytes, container));
   if (container.format == PictureFormat::jpeg) refuse_jpeg_damage(quiet.text());
   return raw;
@@ -146,7 +141,7 @@ cv::Mat upright(const cv::Mat& stored, int orientation) {
 
 }  // namespace
 
-cv::Mat decode_bytes(Bytes bytes, int64_t min_side) {
+cv::Mat decode_bytes(Bytes bytes, int64_t min_side) try {
   const Container container = inspect_container(bytes);
   const int factor = reduction(container, min_side);
   // Sides first: the product of two damaged ones would overflow.
@@ -159,6 +154,8 @@ cv::Mat decode_bytes(Bytes bytes, int64_t min_side) {
   if (container.format == PictureFormat::jpeg) rgb = decode_jpeg(bytes, factor);
   if (!rgb) rgb = to_rgb(decode_raw(bytes, container, factor), container);
   return upright(*rgb, container.orientation);
+} catch (const cv::Exception& error) {
+  fail(Fault::data, "does not decode: ", error.err);
 }
 
 cv::Mat decode_image(const std::string& path, int64_t min_side) try {
