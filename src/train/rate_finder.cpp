@@ -11,6 +11,13 @@ constexpr double kSmoothing = 0.9, kLost = 4;
 // Of the curve's ends: the first means are of few losses, and behind the
 // lowest one it only rises.
 constexpr size_t kFirst = 10;
+// The mean shows a change so many steps late: its weights' mean age,
+// kSmoothing / (1 - kSmoothing). Taken as it stands the suggestion is three
+// times too high (100 steps over five powers of ten).
+constexpr size_t kLag = 9;
+// How far to stay below the rate at which the loss was lowest, as the finder of
+// fastai does.
+constexpr double kBelowLowest = 10;
 
 /// Slope over the two neighbours, per factor of e.
 double slope(const RateCurve& curve, size_t i) {
@@ -45,8 +52,11 @@ RateCurve find_rate(const RateSearch& search,
   for (size_t i = kFirst; i < end && i + 1 < size; ++i)
     if (slope(curve, i) < steepest) {
       steepest = slope(curve, i);
-      curve.suggestion = curve.factors[i];
+      curve.suggestion = curve.factors[i - kLag];
     }
+  if (steepest < 0)
+    curve.suggestion =
+        std::min(curve.suggestion, curve.factors[end] / kBelowLowest);
   return curve;
 }
 

@@ -13,8 +13,9 @@ struct RateCurve {
   std::string stage;
   std::vector<double> factors;  ///< on the plan's rates, rising
   std::vector<double> losses;   ///< smoothed, one a factor
-  /// Where the loss falls fastest over the logarithm of the factor; 1 when it
-  /// falls nowhere.
+  /// Where the loss falls fastest over the logarithm of the factor, the lag of
+  /// the smoothing taken off, and at most a tenth of where it is lowest; 1 when
+  /// it falls nowhere.
   double suggestion = 1;
 };
 
