@@ -118,6 +118,9 @@ std::string verbose_text(const TrainResult& result) {
                                  " tried, " +
                                  counted(result.head->iterations, "iteration") +
                                  " of L-BFGS");
+  for (const PrecisionChoice& p : result.precisions)
+    out += paragraph("precision", "blocks from " + std::to_string(p.cut) +
+                                      " on: " + p.text());
   double seconds = 0, waiting = 0;
   for (const EpochResult& epoch : result.epochs) {
     seconds += epoch.seconds;

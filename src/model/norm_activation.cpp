@@ -11,7 +11,9 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
@@ -51,6 +53,25 @@ void vectorised(const Work& work) {
 // What is written overlaps nothing.
 using In = const float* __restrict;
 using Out = float* __restrict;
+/// Pictures are float32 or bfloat16, that is its 16 bits.
+template <typename T>
+using Pixels = const T* __restrict;
+template <typename T>
+using NewPixels = T* __restrict;
+
+ENGRAFT_INLINE inline float load(float x) { return x; }
+ENGRAFT_INLINE inline float load(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+/// To the nearest, of two as near the even one; what is no number stays none.
+ENGRAFT_INLINE inline void store(float x, float& to) { to = x; }
+ENGRAFT_INLINE inline void store(float x, uint16_t& to) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const uint32_t nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const bool is_number = (bits & 0x7fffffff) <= 0x7f800000;
+  to = static_cast<uint16_t>(is_number ? nearest : 0x7fc0);
+}
 
 /// Rows [begin, end) of a matrix [rows, C]: a part that stays in the cache.
 struct Rows {
@@ -80,57 +101,63 @@ ENGRAFT_INLINE inline float slope(float z) {
 }
 
 /// Mean of the part, and the sum of squares of what deviates from it.
-ENGRAFT_INLINE inline void moments_of(Rows rows, In x, Out mean, Out squares) {
+template <typename T>
+ENGRAFT_INLINE inline void moments_of(Rows rows, Pixels<T> x, Out mean,
+                                      Out squares) {
   const int64_t n = rows.channels;
   std::fill(mean, mean + n, 0.0f);
   std::fill(squares, squares + n, 0.0f);
   for (int64_t r = rows.begin; r < rows.end; ++r)
-    for (int64_t c = 0; c < n; ++c) mean[c] += x[r * n + c];
+    for (int64_t c = 0; c < n; ++c) mean[c] += load(x[r * n + c]);
   const float per_row = 1.0f / static_cast<float>(rows.end - rows.begin);
   for (int64_t c = 0; c < n; ++c) mean[c] *= per_row;
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c) {
-      const float d = x[r * n + c] - mean[c];
+      const float d = load(x[r * n + c]) - mean[c];
       squares[c] += d * d;
     }
 }
 
-template <Activation kind>
-ENGRAFT_INLINE inline void forward_of(Rows rows, In x, In scale, In shift,
-                                      Out y) {
+template <Activation kind, typename T>
+ENGRAFT_INLINE inline void forward_of(Rows rows, Pixels<T> x, In scale,
+                                      In shift, NewPixels<T> y) {
   const int64_t n = rows.channels;
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c)
-      y[r * n + c] = value<kind>(x[r * n + c] * scale[c] + shift[c]);
+      store(value<kind>(load(x[r * n + c]) * scale[c] + shift[c]),
+            y[r * n + c]);
 }
 
 /// Sums over the part of dz = dL/dz and of dz (x - mean).
-template <Activation kind>
-ENGRAFT_INLINE inline void sums_of(Rows rows, In x, In dy, In scale, In shift,
-                                   In mean, Out sum, Out product) {
+template <Activation kind, typename T>
+ENGRAFT_INLINE inline void sums_of(Rows rows, Pixels<T> x, Pixels<T> dy,
+                                   In scale, In shift, In mean, Out sum,
+                                   Out product) {
   const int64_t n = rows.channels;
   std::fill(sum, sum + n, 0.0f);
   std::fill(product, product + n, 0.0f);
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c) {
-      const float v = x[r * n + c];
-      const float dz = dy[r * n + c] * slope<kind>(v * scale[c] + shift[c]);
+      const float v = load(x[r * n + c]);
+      const float dz =
+          load(dy[r * n + c]) * slope<kind>(v * scale[c] + shift[c]);
       sum[c] += dz;
       product[c] += dz * (v - mean[c]);
     }
 }
 
 /// dx = scale dz + by_x (x - mean) + offset
-template <Activation kind>
-ENGRAFT_INLINE inline void backward_of(Rows rows, In x, In dy, In scale,
-                                       In shift, In mean, In by_x, In offset,
-                                       Out dx) {
+template <Activation kind, typename T>
+ENGRAFT_INLINE inline void backward_of(Rows rows, Pixels<T> x, Pixels<T> dy,
+                                       In scale, In shift, In mean, In by_x,
+                                       In offset, NewPixels<T> dx) {
   const int64_t n = rows.channels;
   for (int64_t r = rows.begin; r < rows.end; ++r)
     for (int64_t c = 0; c < n; ++c) {
-      const float v = x[r * n + c];
-      const float dz = dy[r * n + c] * slope<kind>(v * scale[c] + shift[c]);
-      dx[r * n + c] = scale[c] * dz + by_x[c] * (v - mean[c]) + offset[c];
+      const float v = load(x[r * n + c]);
+      const float dz =
+          load(dy[r * n + c]) * slope<kind>(v * scale[c] + shift[c]);
+      store(scale[c] * dz + by_x[c] * (v - mean[c]) + offset[c], dx[r * n + c]);
     }
 }
 
@@ -185,12 +212,13 @@ struct Moments {
 };
 
 /// Of all rows, from those of the parts (Chan, Golub & LeVeque 1983).
-Moments batch_moments(const Parts& parts, const float* x) {
+template <typename T>
+Moments batch_moments(const Parts& parts, const T* x) {
   const int64_t n = parts.channels;
   Floats mean(parts.count() * n), squares(parts.count() * n);
   parts.for_each([&](int64_t i, Rows rows) {
     vectorised([&]() ENGRAFT_INLINE {
-      moments_of(rows, x, &mean[i * n], &squares[i * n]);
+      moments_of<T>(rows, x, &mean[i * n], &squares[i * n]);
     });
   });
   Moments out{Doubles(n), Doubles(n)};
@@ -223,7 +251,19 @@ Affine affine(const float* weight, const float* bias, const float* mean,
   return out;
 }
 
-class NormActivation : public torch::autograd::Function<NormActivation> {
+/// The tensor's elements as the loops take them.
+template <typename T>
+const T* elements(const at::Tensor& x) {
+  return static_cast<const T*>(x.const_data_ptr());
+}
+template <typename T>
+T* new_elements(const at::Tensor& x) {
+  return static_cast<T*>(x.mutable_data_ptr());
+}
+
+/// T: float, or uint16_t for bfloat16
+template <typename T>
+class NormActivation : public torch::autograd::Function<NormActivation<T>> {
  public:
   using Context = torch::autograd::AutogradContext;
   using Variables = torch::autograd::variable_list;
@@ -235,10 +275,9 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
     const Parts parts(x);
     const int64_t n = parts.channels;
     const auto count = static_cast<double>(parts.rows);
-    const float* from = x.const_data_ptr<float>();
+    const auto* from = elements<T>(x);
     const Moments batch = batch_moments(parts, from);
-    const at::Tensor saved = at::empty(
-        {2, n}, x.options().memory_format(at::MemoryFormat::Contiguous));
+    const at::Tensor saved = at::empty({2, n}, weight.options());
     float* mean = saved.mutable_data_ptr<float>();
     float* inverse_std = mean + n;
     auto* old_mean = running_mean.mutable_data_ptr<float>();
@@ -256,11 +295,12 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
     const Affine z = affine(w.const_data_ptr<float>(),
                             b.const_data_ptr<float>(), mean, inverse_std, n);
     at::Tensor y = at::empty_like(x);
-    auto* to = y.mutable_data_ptr<float>();
+    auto* to = new_elements<T>(y);
     with_constant(static_cast<Activation>(kind), [&](auto constant) {
       parts.for_each([&](int64_t, Rows rows) {
         vectorised([&]() ENGRAFT_INLINE {
-          forward_of<constant>(rows, from, z.scale.data(), z.shift.data(), to);
+          forward_of<constant, T>(rows, from, z.scale.data(), z.shift.data(),
+                                  to);
         });
       });
     });
@@ -282,19 +322,20 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
     const float* inverse_std = mean + n;
     const Affine z = affine(weight.const_data_ptr<float>(),
                             bias.const_data_ptr<float>(), mean, inverse_std, n);
-    const auto* from = x.const_data_ptr<float>();
-    const auto* above = dy.const_data_ptr<float>();
+    const auto* from = elements<T>(x);
+    const auto* above = elements<T>(dy);
     at::Tensor dx = at::empty_like(x);
     at::Tensor dweight = at::empty_like(weight), dbias = at::empty_like(bias);
-    auto* to = dx.mutable_data_ptr<float>();
+    auto* to = new_elements<T>(dx);
     auto* to_weight = dweight.mutable_data_ptr<float>();
     auto* to_bias = dbias.mutable_data_ptr<float>();
     with_constant(kind, [&](auto constant) {
       Floats sums(parts.count() * n), products(parts.count() * n);
       parts.for_each([&](int64_t i, Rows rows) {
         vectorised([&]() ENGRAFT_INLINE {
-          sums_of<constant>(rows, from, above, z.scale.data(), z.shift.data(),
-                            mean, &sums[i * n], &products[i * n]);
+          sums_of<constant, T>(rows, from, above, z.scale.data(),
+                               z.shift.data(), mean, &sums[i * n],
+                               &products[i * n]);
         });
       });
       Doubles sum(n), product(n);
@@ -316,9 +357,9 @@ class NormActivation : public torch::autograd::Function<NormActivation> {
       }
       parts.for_each([&](int64_t, Rows rows) {
         vectorised([&]() ENGRAFT_INLINE {
-          backward_of<constant>(rows, from, above, z.scale.data(),
-                                z.shift.data(), mean, by_x.data(),
-                                offset.data(), to);
+          backward_of<constant, T>(rows, from, above, z.scale.data(),
+                                   z.shift.data(), mean, by_x.data(),
+                                   offset.data(), to);
         });
       });
     });
@@ -392,15 +433,19 @@ at::Tensor norm_activation(const at::Tensor& x, const at::Tensor& weight,
                            at::Tensor running_var, double momentum, double eps,
                            Activation activation) {
   const int64_t channels = x.dim() > 1 ? x.size(1) : 0;
+  const bool half = x.scalar_type() == at::kBFloat16;
   const bool ours =
-      x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 &&
+      x.is_cpu() && (half || x.scalar_type() == at::kFloat) && x.dim() == 4 &&
       x.numel() > channels && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
       is_float(weight, channels) && is_float(bias, channels) &&
       is_float(running_mean, channels) && is_float(running_var, channels);
+  const auto kind = static_cast<int64_t>(activation);
+  if (ours && half)
+    return NormActivation<uint16_t>::apply(x, weight, bias, running_mean,
+                                           running_var, momentum, eps, kind);
   if (ours)
-    return NormActivation::apply(x, weight, bias, running_mean, running_var,
-                                 momentum, eps,
-                                 static_cast<int64_t>(activation));
+    return NormActivation<float>::apply(x, weight, bias, running_mean,
+                                        running_var, momentum, eps, kind);
   return activated(at::batch_norm(x, weight, bias, running_mean, running_var,
                                   /*training=*/true, momentum, eps,
                                   /*cudnn_enabled=*/true),

@@ -17,8 +17,10 @@ enum class Activation : int64_t { none, relu, relu6, hardswish };
 /// computes the rest again, in half of the passes over memory.
 ///   y = activation(weight (x - mean) / sqrt(var + eps) + bias)
 /// Updates the running statistics, the variance by n - 1, as at::batch_norm.
-/// x             float32 [N, C, H, W]; another device, type or memory format
-///               than the CPU's channels-last goes LibTorch's way
+/// Sums are of float32 for any x.
+/// x             float32 or bfloat16 [N, C, H, W], and so is the result;
+///               another device, type or memory format than the CPU's
+///               channels-last goes LibTorch's way
 /// weight, bias, running_mean, running_var  float32 [C]
 /// The result does not depend on the number of threads.
 at::Tensor norm_activation(const at::Tensor& x, const at::Tensor& weight,

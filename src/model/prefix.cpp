@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "engraft/threads.h"
+#include "model/autocast.h"
 #include "model/block_graphs.h"
 #include "model/cut.h"
 #include "model/difference.h"
@@ -40,16 +41,6 @@ int64_t group_size(int64_t input_size, bool gpu) {
       std::llround(static_cast<double>(kPixels) /
                    static_cast<double>(input_size * input_size)),
       1, 64);
-}
-
-/// Emulated bfloat16 takes ten times as long as float32, so it is tried where
-/// the processor has it. Another architecture than x86 is not known to lack it.
-bool has_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return true;
-#endif
 }
 
 void constants_to(Graph& graph, at::ScalarType dtype) {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_set>
 
 #include "data/content_hash.h"
+#include "model/autocast.h"
 
 namespace engraft {
 namespace {
@@ -76,11 +78,16 @@ std::vector<torch::Tensor> LiveChain::live_parameters() const {
   return out;
 }
 
-torch::Tensor LiveChain::forward(const torch::Tensor& x, int64_t begin) const {
+torch::Tensor LiveChain::forward(const torch::Tensor& x, int64_t begin,
+                                 bool bf16) const {
   const torch::Tensor features =
       begin < cut_ ? chain_.run_frozen(x, begin, cut_) : x;
-  return chain_.run(features, std::max(begin, cut_), chain_.num_blocks() + 1,
-                    BlockMode::training);
+  std::optional<Autocast> autocast;
+  if (bf16) autocast.emplace(chain_.device().type());
+  return chain_
+      .run(features, std::max(begin, cut_), chain_.num_blocks() + 1,
+           BlockMode::training)
+      .to(torch::kFloat);
 }
 
 void LiveChain::set_head(const torch::Tensor& weight,

@@ -14,6 +14,11 @@ void TrainOptions::validate() const {
     fail(Fault::usage,
          "--find-lr finds the rates that --lr and --backbone-lr would give: "
          "leave one of them out");
+  if (optim.precision == TrainPrecision::bf16 &&
+      base.plan.freeze_until == "all")
+    fail(Fault::usage,
+         "--precision bf16 is for live blocks, and --freeze-until all leaves "
+         "none");
   const auto needs_steps = [&](bool asked, const char* flag) {
     if (asked && optim.optimizer == OptimizerKind::lbfgs)
       fail(Fault::usage, flag,

@@ -25,7 +25,7 @@ std::string flag(const std::string& name, const Json& value) {
   std::string out = " --" + name;
   if (value.is_string()) return out + " " + quoted(value.get<std::string>());
   if (!value.is_array()) return out + " " + value.dump();
-  for (const Json& item : value) out += " " + item.dump();
+  for (const Json& item : value) out.append(1, ' ').append(item.dump());
   return out;
 }
 

@@ -137,6 +137,10 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
                  const HeadInfo& head, double temperature) {
   Json epochs = Json::array();
   for (const EpochResult& e : r.epochs) epochs.push_back(epoch_json(e));
+  Json precisions = Json::array();
+  for (const PrecisionChoice& p : r.precisions)
+    precisions.push_back(
+        {{"cut", p.cut}, {"kind", std::string(name_of(p.kind))}});
   return {{"format", 1},
           {"tool", std::string("engraft ") + ENGRAFT_VERSION},
           {"libtorch", TORCH_VERSION},
@@ -154,6 +158,7 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
           {"epochs", epochs},
           {"best_epoch", r.best_epoch},
           {"proofs", proofs_json(r.proofs)},
+          {"precisions", precisions},
           {"interrupted", r.interrupted},
           {"diverged", r.diverged},
           {"frozen",
@@ -258,6 +263,7 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.diverged = fitted.diverged;
   result.head = fitted.head;
   result.rate_curves = fitted.rate_curves;
+  result.precisions = fitted.precisions;
   result.soup = fitted.soup;
   result.proofs = fitted.proofs;
   result.activations = fitted.activations;
@@ -468,6 +474,9 @@ Json to_json(const TrainResult& r) {
   }
   Json rates = Json::array();
   for (const RateCurve& curve : r.rate_curves) rates.push_back(to_json(curve));
+  Json precisions = Json::array();
+  for (const PrecisionChoice& p : r.precisions)
+    precisions.push_back(to_json(p));
   Json phases = Json::object();
   for (const auto& [phase, seconds] : r.phases) phases[phase] = seconds;
   return {{"model", r.model},
@@ -485,6 +494,7 @@ Json to_json(const TrainResult& r) {
           {"test", r.test ? to_json(*r.test) : Json()},
           {"head", r.head ? to_json(*r.head) : Json()},
           {"rate_curves", rates},
+          {"precisions", precisions},
           {"regularised", r.regularised ? to_json(*r.regularised) : Json()},
           {"soup", r.soup},
           {"proofs", proofs_json(r.proofs)},

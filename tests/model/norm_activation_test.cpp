@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <limits>
+#include <optional>
+
 namespace engraft {
 namespace {
 
@@ -45,11 +48,14 @@ class NormActivationCase : public testing::TestWithParam<Case> {
     var = torch::rand(c.channels) + 0.5;
   }
 
-  Outcome run(at::ScalarType dtype, bool ours) const {
-    const auto leaf = [&](const torch::Tensor& t) {
-      return t.to(dtype).clone().detach().requires_grad_();
+  /// pixels  the type of x, where it is another one
+  Outcome run(at::ScalarType dtype, bool ours,
+              std::optional<at::ScalarType> pixels = {}) const {
+    const auto leaf = [&](const torch::Tensor& t, at::ScalarType type) {
+      return t.to(type).clone().detach().requires_grad_();
     };
-    const auto x_ = leaf(x), w = leaf(weight), b = leaf(bias);
+    const auto x_ = leaf(x, pixels.value_or(dtype)), w = leaf(weight, dtype),
+               b = leaf(bias, dtype);
     Outcome out;
     out.mean = mean.to(dtype).clone();
     out.var = var.to(dtype).clone();
@@ -58,7 +64,7 @@ class NormActivationCase : public testing::TestWithParam<Case> {
                  : activated(torch::batch_norm(x_, w, b, out.mean, out.var,
                                                true, 0.1, 1e-5, false),
                              kind);
-    out.y.backward(above.to(dtype));
+    out.y.backward(above.to(pixels.value_or(dtype)));
     out.x_grad = x_.grad();
     out.weight_grad = w.grad();
     out.bias_grad = b.grad();
@@ -89,6 +95,30 @@ TEST_P(NormActivationCase, IsLibTorchsOwnInDoublePrecision) {
               seen.y.is_contiguous());
 }
 
+/// Half a unit in the last of bfloat16's 8 bits, and 1e-5 of the largest.
+void expect_rounded(const torch::Tensor& seen, const torch::Tensor& expected,
+                    const char* what) {
+  EXPECT_EQ(seen.scalar_type(), torch::kBFloat16) << what;
+  const auto off = (seen.to(torch::kDouble) - expected).abs();
+  const auto allowed =
+      expected.abs() / 256 + 1e-5 * expected.abs().max().item<double>();
+  EXPECT_TRUE((off <= allowed).all().item<bool>())
+      << what << " " << (off / allowed).max().item<double>();
+}
+
+TEST_P(NormActivationCase, RoundsOnlyWhatItReadsAndWritesInBfloat16) {
+  x = x.to(torch::kBFloat16).to(torch::kFloat);
+  above = above.to(torch::kBFloat16).to(torch::kFloat);
+  const Outcome seen = run(torch::kFloat, true, torch::kBFloat16);
+  const Outcome expected = run(torch::kDouble, false);
+  expect_rounded(seen.y.detach(), expected.y.detach(), "y");
+  expect_rounded(seen.x_grad, expected.x_grad, "x");
+  expect_near(seen.weight_grad, expected.weight_grad, "weight");
+  expect_near(seen.bias_grad, expected.bias_grad, "bias");
+  expect_near(seen.mean, expected.mean, "running mean");
+  expect_near(seen.var, expected.var, "running variance");
+}
+
 TEST_P(NormActivationCase, ThreadsChangeNoBit) {
   const int before = at::get_num_threads();
   const Outcome many = run(torch::kFloat, true);
@@ -109,6 +139,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{Activation::hardswish, 4, 24, 11, 3, 1},
                     Case{Activation::relu, 16, 300, 1, 1, 0},
                     Case{Activation::none, 4, 8, 30, 30, 100}));
+
+TEST(NormActivation, WhatIsNoNumberStaysNone) {
+  const auto ones = torch::ones(4), zeros = torch::zeros(4);
+  for (const auto type : {torch::kFloat, torch::kBFloat16})
+    for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
+                             std::numeric_limits<double>::infinity()}) {
+      auto x = torch::randn({3, 4, 5, 5})
+                   .to(type)
+                   .contiguous(at::MemoryFormat::ChannelsLast);
+      x[1][2][3][4] = bad;
+      const auto y = norm_activation(x, ones, zeros, zeros.clone(),
+                                     ones.clone(), 0.1, 1e-5, Activation::none);
+      EXPECT_TRUE(y.select(1, 2).isnan().all().item<bool>()) << type << bad;
+      EXPECT_FALSE(y.select(1, 1).isnan().any().item<bool>()) << type << bad;
+    }
+}
 
 TEST(NormActivation, OtherMemoryFormatsAndTypesGoLibTorchsWay) {
   const auto x = torch::randn({3, 4, 5, 5}, torch::kDouble);

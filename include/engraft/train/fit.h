@@ -9,6 +9,7 @@
 #include "engraft/features/head_solver.h"
 #include "engraft/policy/evidence.h"
 #include "engraft/train/live_chain.h"
+#include "engraft/train/precision.h"
 #include "engraft/train/rate_finder.h"
 #include "engraft/train/trainer.h"
 
@@ -26,9 +27,10 @@ struct FitResult {
   int64_t best_epoch = 0;  ///< 0 when none was finished
   bool interrupted = false, early_stopped = false;
   std::string diverged;
-  std::optional<HeadSolution> head;    ///< of a solved head
-  std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
-  std::vector<int64_t> soup;           ///< epochs in it, the best first
+  std::optional<HeadSolution> head;         ///< of a solved head
+  std::vector<RateCurve> rate_curves;       ///< of --find-lr, one a stage
+  std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
+  std::vector<int64_t> soup;                ///< epochs in it, the best first
   std::vector<FitSnapshot> snapshots;
   std::vector<StageProof> proofs;  ///< in their order
   /// Of the mean of the snapshots' probabilities.

@@ -30,8 +30,11 @@ class LiveChain {
   int64_t cut() const { return cut_; }
 
   /// Logits for training: frozen blocks without autograd, live ones with.
-  /// x  what block begin - 1 gives, images for begin = 0; begin <= cut()
-  torch::Tensor forward(const torch::Tensor& x, int64_t begin = 0) const;
+  /// Float32 [N, classes].
+  /// x     what block begin - 1 gives, images for begin = 0; begin <= cut()
+  /// bf16  live convolutions and matrix products take bfloat16
+  torch::Tensor forward(const torch::Tensor& x, int64_t begin = 0,
+                        bool bf16 = false) const;
 
   /// Puts these into the final layer, in place.
   /// weight float32 [classes, features], bias float32 [classes], CPU

@@ -16,6 +16,7 @@
 #include "engraft/model/classifier.h"
 #include "engraft/policy/plan.h"
 #include "engraft/train/options.h"
+#include "engraft/train/precision.h"
 #include "engraft/train/rate_finder.h"
 
 namespace engraft {
@@ -102,8 +103,9 @@ struct TrainResult {
   std::optional<Report> test;          ///< likewise, when DATA has a test part
   std::optional<HeadSolution> head;    ///< of a head solved by L-BFGS
   std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
-  std::vector<int64_t> soup;           ///< epochs in it, the best first
-  std::vector<StageProof> proofs;      ///< of stages that had to be better
+  std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
+  std::vector<int64_t> soup;                ///< epochs in it, the best first
+  std::vector<StageProof> proofs;           ///< of stages that had to be better
   std::optional<RegulariserReport> regularised;
   SavedSnapshots snapshots;
   ActivationStats activations;  ///< of the frozen blocks
