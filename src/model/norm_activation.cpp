@@ -80,9 +80,10 @@ struct Rows {
 
 template <Activation kind>
 ENGRAFT_INLINE inline float value(float z) {
-  if constexpr (kind == Activation::relu) return z > 0 ? z : 0;
+  // Asked so that what is no number stays none.
+  if constexpr (kind == Activation::relu) return z <= 0 ? 0 : z;
   if constexpr (kind == Activation::relu6)
-    return z > 0 ? (z < 6 ? z : 6.0f) : 0.0f;
+    return z <= 0 ? 0.0f : (z >= 6 ? 6.0f : z);
   if constexpr (kind == Activation::hardswish) {
     const float t = z + 3;
     return z * (t > 0 ? (t < 6 ? t : 6.0f) : 0.0f) * (1.0f / 6);
@@ -92,9 +93,9 @@ ENGRAFT_INLINE inline float value(float z) {
 
 template <Activation kind>
 ENGRAFT_INLINE inline float slope(float z) {
-  if constexpr (kind == Activation::relu) return z > 0 ? 1.0f : 0.0f;
+  if constexpr (kind == Activation::relu) return z <= 0 ? 0.0f : 1.0f;
   if constexpr (kind == Activation::relu6)
-    return (z > 0 ? 1.0f : 0.0f) * (z < 6 ? 1.0f : 0.0f);
+    return (z <= 0 ? 0.0f : 1.0f) * (z >= 6 ? 0.0f : 1.0f);
   if constexpr (kind == Activation::hardswish)
     return z < -3 ? 0.0f : (z <= 3 ? z * (1.0f / 3) + 0.5f : 1.0f);
   return 1;
@@ -316,6 +317,7 @@ class NormActivation : public torch::autograd::Function<NormActivation<T>> {
         static_cast<Activation>(context->saved_data["kind"].toInt());
     const at::Tensor dy =
         gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    TORCH_INTERNAL_ASSERT(dy.scalar_type() == x.scalar_type());
     const Parts parts(x);
     const int64_t n = parts.channels;
     const auto* mean = saved[3].const_data_ptr<float>();

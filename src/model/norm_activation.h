@@ -17,7 +17,7 @@ enum class Activation : int64_t { none, relu, relu6, hardswish };
 /// computes the rest again, in half of the passes over memory.
 ///   y = activation(weight (x - mean) / sqrt(var + eps) + bias)
 /// Updates the running statistics, the variance by n - 1, as at::batch_norm.
-/// Sums are of float32 for any x.
+/// Computes in float32 for any x.
 /// x             float32 or bfloat16 [N, C, H, W], and so is the result;
 ///               another device, type or memory format than the CPU's
 ///               channels-last goes LibTorch's way

@@ -70,12 +70,16 @@ at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,
     return at::max_pool2d(x, kernel, stride, padding, /*dilation=*/1,
                           ceil_mode);
   // One draw a picture: with one a channel the maps would not match any more.
-  const at::Tensor samples = at::rand({x.size(0), 1, 2}, x.options())
+  // Fewer bits than float32's would leave places out.
+  const auto type = x.scalar_type();
+  const bool coarse = type == at::kBFloat16 || type == at::kHalf;
+  const at::Tensor fine = coarse ? x.to(at::kFloat) : x;
+  const at::Tensor samples = at::rand({x.size(0), 1, 2}, fine.options())
                                  .expand({x.size(0), x.size(1), 2})
                                  .contiguous();
   const auto pooled =
-      at::fractional_max_pool2d(x.contiguous(), sizes, output, samples);
-  return std::get<0>(pooled).contiguous(x.suggest_memory_format());
+      at::fractional_max_pool2d(fine.contiguous(), sizes, output, samples);
+  return std::get<0>(pooled).to(type).contiguous(x.suggest_memory_format());
 }
 
 c10::Symbol survival_kind() {

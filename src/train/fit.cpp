@@ -57,6 +57,7 @@ class Fit {
 
   FitResult run() {
     const int64_t blocks = chain_.num_blocks();
+    check_precision(live_, chain_, settings_);
     if (plan_.proof) {
       const auto fresh = live_.snapshot();
       if (features_.prepare(blocks, 1) && solve())
@@ -155,9 +156,13 @@ class Fit {
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
-    precision_ =
-        choose_precision(live_, chain_, settings_,
-                         (last - first + 1) * features_.train().num_samples());
+    precision_ = choose_precision(
+        live_, chain_, settings_, features_.cut(),
+        (last - first + 1) * features_.train().num_samples(), [&] {
+          features_.train().start_epoch(first);
+          return stopped() ? std::nullopt : features_.train().next();
+        });
+    if (cut < chain_.num_blocks()) result_.precisions.push_back(precision_);
     groups_ = live_.groups(plan_, options_);
     rate_factor_ = 1;
     if (options_.find_lr) search_rate(name, first);
@@ -170,8 +175,6 @@ class Fit {
       technique->begin_stage(chain_, cut);
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
       run_epoch(name, epoch);
-    if (cut < chain_.num_blocks())
-      result_.precisions.push_back(precision_.choice());
   }
 
   /// Snapshots are taken where a falling rate begins anew.
@@ -314,8 +317,8 @@ class Fit {
     TrainBatch given{
         batch.x.to(chain_.device()), batch.labels.to(chain_.device()), {}};
     for (const auto& technique : techniques_) technique->batch(given);
-    const auto logits =
-        live_.forward(given.x, features_.cut(), precision_.bf16());
+    const auto logits = live_.forward(given.x, features_.cut(),
+                                      precision_.kind == TrainPrecision::bf16);
     const auto loss = torch::nn::functional::cross_entropy(
         logits, given.targets.defined() ? given.targets : given.labels,
         torch::nn::functional::CrossEntropyFuncOptions()
@@ -326,7 +329,6 @@ class Fit {
 
   bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
                     const EpochResult& now) {
-    const Stopwatch watch;
     const Forward pass = forward(batch);
     const double value = pass.loss.item<double>();
     tally.add(value, count_right(pass.logits, pass.labels),
@@ -337,7 +339,6 @@ class Fit {
     }
     backward(of_step == 1 ? pass.loss
                           : pass.loss / static_cast<double>(of_step));
-    precision_.stepped(watch.seconds(), pass.labels.size(0));
     return true;
   }
 
@@ -477,7 +478,7 @@ class Fit {
   std::optional<Schedule> schedule_;
   int64_t step_ = 0;
   double rate_factor_ = 1;  ///< of the stage's range test
-  PrecisionTrial precision_;
+  PrecisionChoice precision_;
   double epoch_seconds_ = 0;
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <unordered_set>
 
 #include "data/content_hash.h"
@@ -82,12 +81,16 @@ torch::Tensor LiveChain::forward(const torch::Tensor& x, int64_t begin,
                                  bool bf16) const {
   const torch::Tensor features =
       begin < cut_ ? chain_.run_frozen(x, begin, cut_) : x;
-  std::optional<Autocast> autocast;
-  if (bf16) autocast.emplace(chain_.device().type());
-  return chain_
-      .run(features, std::max(begin, cut_), chain_.num_blocks() + 1,
-           BlockMode::training)
-      .to(torch::kFloat);
+  const int64_t first = std::max(begin, cut_), end = chain_.num_blocks() + 1;
+  if (!bf16) return chain_.run(features, first, end, BlockMode::training);
+  // The final layer costs nothing, and the loss is of its outputs. A head that
+  // is one with the last block cannot be run alone.
+  const int64_t rounded = chain_.fused_head() ? end : chain_.num_blocks();
+  const torch::Tensor out = [&] {
+    const Autocast autocast(chain_.device().type());
+    return chain_.run(features, first, rounded, BlockMode::training);
+  }();
+  return chain_.run(out.to(torch::kFloat), rounded, end, BlockMode::training);
 }
 
 void LiveChain::set_head(const torch::Tensor& weight,

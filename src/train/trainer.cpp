@@ -12,6 +12,7 @@
 #include "engraft/model/surgery.h"
 #include "engraft/policy/cost.h"
 #include "engraft/train/fit.h"
+#include "model/autocast.h"
 #include "train/measure_speed.h"
 #include "train/phase_progress.h"
 #include "train/snapshots.h"
@@ -274,6 +275,17 @@ void take_over(TrainResult& result, const FitResult& fitted) {
          ". Nothing was written");
 }
 
+/// What becomes of a precision that was asked for.
+void note_precision(const TrainOptions& options, PlanResult& planned) {
+  if (options.optim.precision != TrainPrecision::bf16) return;
+  auto& notes = planned.classifier.notes;
+  if (planned.plan.lowest_cut() == BlockChain(planned.classifier).num_blocks())
+    notes.push_back("--precision bf16: not used, as the head alone is trained");
+  else if (resolve_device(options.base.run.device).is_cpu() && !has_bf16())
+    notes.push_back(
+        "--precision bf16: this processor only emulates it; f32 is faster");
+}
+
 Json snapshots_json(const SavedSnapshots& saved) {
   if (saved.members.empty()) return {};
   const auto json = [](const SavedSnapshot& s) -> Json {
@@ -394,6 +406,7 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   const bool steps = asked == OptimizerKind::automatic && options.by_steps();
   PlanResult planned = make_plan(options.base, callbacks,
                                  steps ? OptimizerKind::adam : asked, found);
+  note_precision(options, planned);
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(planned.model, unknown);
   check_writable(options.out, unknown ? 0 : bytes);

@@ -121,13 +121,15 @@ TEST_P(NormActivationCase, RoundsOnlyWhatItReadsAndWritesInBfloat16) {
 
 TEST_P(NormActivationCase, ThreadsChangeNoBit) {
   const int before = at::get_num_threads();
-  const Outcome many = run(torch::kFloat, true);
-  at::set_num_threads(1);
-  const Outcome one = run(torch::kFloat, true);
-  at::set_num_threads(before);
-  EXPECT_TRUE(torch::equal(many.y, one.y));
-  EXPECT_TRUE(torch::equal(many.x_grad, one.x_grad));
-  EXPECT_TRUE(torch::equal(many.weight_grad, one.weight_grad));
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    const Outcome many = run(torch::kFloat, true, type);
+    at::set_num_threads(1);
+    const Outcome one = run(torch::kFloat, true, type);
+    at::set_num_threads(before);
+    EXPECT_TRUE(torch::equal(many.y, one.y)) << type;
+    EXPECT_TRUE(torch::equal(many.x_grad, one.x_grad)) << type;
+    EXPECT_TRUE(torch::equal(many.weight_grad, one.weight_grad)) << type;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -143,17 +145,19 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(NormActivation, WhatIsNoNumberStaysNone) {
   const auto ones = torch::ones(4), zeros = torch::zeros(4);
   for (const auto type : {torch::kFloat, torch::kBFloat16})
-    for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
-                             std::numeric_limits<double>::infinity()}) {
-      auto x = torch::randn({3, 4, 5, 5})
-                   .to(type)
-                   .contiguous(at::MemoryFormat::ChannelsLast);
-      x[1][2][3][4] = bad;
-      const auto y = norm_activation(x, ones, zeros, zeros.clone(),
-                                     ones.clone(), 0.1, 1e-5, Activation::none);
-      EXPECT_TRUE(y.select(1, 2).isnan().all().item<bool>()) << type << bad;
-      EXPECT_FALSE(y.select(1, 1).isnan().any().item<bool>()) << type << bad;
-    }
+    for (const auto activation : {Activation::none, Activation::relu,
+                                  Activation::relu6, Activation::hardswish})
+      for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
+                               std::numeric_limits<double>::infinity()}) {
+        auto x = torch::randn({3, 4, 5, 5})
+                     .to(type)
+                     .contiguous(at::MemoryFormat::ChannelsLast);
+        x[1][2][3][4] = bad;
+        const auto y = norm_activation(x, ones, zeros, zeros.clone(),
+                                       ones.clone(), 0.1, 1e-5, activation);
+        EXPECT_TRUE(y.select(1, 2).isnan().all().item<bool>()) << type << bad;
+        EXPECT_FALSE(y.select(1, 1).isnan().any().item<bool>()) << type << bad;
+      }
 }
 
 TEST(NormActivation, OtherMemoryFormatsAndTypesGoLibTorchsWay) {

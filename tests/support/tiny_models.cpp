@@ -231,11 +231,6 @@ Module ending(const std::string& kind, int64_t classes) {
        "  return torch.linear(f, self.fc_w.to(f.dtype), "
        "self.fc_b.to(f.dtype))\n"},
       {"none", "  return torch.tanh(f)\n"},
-      {"complex",
-       "  f = torch.reshape(f, [batch, 6, 2])\n"
-       "  f = torch.view_as_real(torch.complex(f[:, :, 0], f[:, :, 1]))\n"
-       "  f = torch.reshape(f, [batch, -1])\n" +
-           std::string(kLinear)},
       {"two_images", kLinear},
       {"list_input", kLinear}};
   if (kind == "two_images")
@@ -244,6 +239,10 @@ Module ending(const std::string& kind, int64_t classes) {
   if (kind == "list_input")
     return b.define(source("False", kLinear, "", "  x = xs[0]\n",
                            "self, xs: List[Tensor]"));
+  if (kind == "complex")
+    return b.define(source(
+        "self.training", kLinear,
+        "  r = torch.view_as_real(torch.complex(r, r))[:, :, :, :, 0]\n"));
   return b.define(source("self.training", endings.at(kind)));
 }
 

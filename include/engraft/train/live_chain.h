@@ -32,7 +32,8 @@ class LiveChain {
   /// Logits for training: frozen blocks without autograd, live ones with.
   /// Float32 [N, classes].
   /// x     what block begin - 1 gives, images for begin = 0; begin <= cut()
-  /// bf16  live convolutions and matrix products take bfloat16
+  /// bf16  convolutions and matrix products of live blocks take bfloat16, and
+  ///       what stands between them with it; the head takes float32
   torch::Tensor forward(const torch::Tensor& x, int64_t begin = 0,
                         bool bf16 = false) const;
 

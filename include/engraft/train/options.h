@@ -96,9 +96,9 @@ struct OptimOptions {
           "batches whose gradients add up to one step of live blocks",
           Range{1, 65536});
     visit("precision", self.precision,
-          "of convolutions and matrix products in live blocks; auto takes bf16 "
-          "where the processor has it and the first steps show it clearly "
-          "faster",
+          "of live blocks in training; auto takes bf16 where the processor has "
+          "it and a few steps before a longer stage show it right and clearly "
+          "faster; on a GPU it has to be asked for",
           Any{});
     visit("patience", self.patience,
           "stop after so many epochs without a better one, 0 for never",
