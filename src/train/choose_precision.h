@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "engraft/train/fit.h"
 #include "model/autocast.h"

@@ -20,6 +20,7 @@
 #include "train/other_weights.h"
 #include "train/solved_head.h"
 #include "train/tally.h"
+#include "train/undo.h"
 
 namespace engraft {
 namespace {
@@ -190,8 +191,7 @@ class Fit {
   /// Scales the groups' rates by what a range test finds, and leaves nothing
   /// else changed.
   void search_rate(const std::string& stage, int64_t epoch) {
-    const KeepRandomness keep(chain_.device());
-    const auto before = live_.snapshot();
+    const Undo undo(live_, chain_.device());
     optimizer_ = make_optimizer(groups_, options_);
     features_.train().start_epoch(epoch);
     RateCurve curve = find_rate({}, [&](double factor) {
@@ -208,7 +208,6 @@ class Fit {
       descend();
       return pass.loss.item<double>();
     });
-    LiveChain::restore(before);
     curve.stage = stage;
     rate_factor_ = curve.suggestion;
     for (ParameterGroup& group : groups_) group.lr *= curve.suggestion;
