@@ -3,8 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
-
+#include "bench/model_path.h"
 #include "engraft/cache/row_cache.h"
 #include "engraft/model/prefix.h"
 
@@ -14,10 +13,7 @@ namespace {
 constexpr int64_t kPictures = 32;
 
 struct Model {
-  Classifier classifier = [] {
-    const char* named = std::getenv("ENGRAFT_BENCH_MODEL");
-    return load_classifier(named && *named ? named : default_model_path());
-  }();
+  Classifier classifier = load_classifier(bench::model_path());
   BlockChain chain{classifier};
 };
 

@@ -6,9 +6,9 @@
 #include <torch/nn/utils/clip_grad.h>
 #include <torch/types.h>
 
-#include <cstdlib>
 #include <string>
 
+#include "bench/model_path.h"
 #include "engraft/model/surgery.h"
 #include "engraft/train/live_chain.h"
 #include "engraft/train/optimizer.h"
@@ -22,8 +22,7 @@ constexpr int64_t kBatch = 32, kBatches = 4, kClasses = 2, kEpochs = 6;
 
 TrainOptions options(const std::string& folder) {
   TrainOptions out;
-  const char* named = std::getenv("ENGRAFT_BENCH_MODEL");
-  out.base.model = named && *named ? named : default_model_path();
+  out.base.model = bench::model_path();
   out.base.data = folder + "/data";
   out.base.plan.size = SizeClass::small;
   out.base.plan.similarity = SimilarityClass::different;
