@@ -6,6 +6,10 @@
 #include <sstream>
 #include <string_view>
 
+#include "policy/advice.h"
+#include "policy/estimate.h"
+#include "policy/words.h"
+
 namespace engraft {
 namespace {
 
@@ -21,6 +25,14 @@ constexpr double kSmallCut = 2.0 / 3;
 // blocks usually win, a small validation part that cannot tell must not cost
 // that (clothes, 1000 pictures: 0.8 of them, and 1.3 points on 2000 others).
 constexpr double kProofSimilar = 1, kProofDifferent = 0.5;
+// Few and many pictures that the head gets wrong. Where there were up to 40
+// (ants and bees, brain scans, cut-outs, 200 clothes) more and larger steps
+// brought nothing; where there were 80 and more (sign digits, 1000 clothes,
+// 1500 pieces of rubbish) up to 3.6 points.
+constexpr double kFewOpen = 40, kManyOpen = 120;
+// Views that the run sees, and its passes, where there are many.
+constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
+                  kOpenMaxEpochs = 20;
 // Points of accuracy below which that is not worth its time.
 constexpr double kWorthTraining = 0.005;
 // A mirror image, or another view, is something else from this statistic on,
@@ -83,13 +95,6 @@ const Quadrant& find_quadrant(SizeClass size, SimilarityClass similarity) {
   throw std::logic_error("a quadrant is missing");
 }
 
-template <typename... Parts>
-std::string text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
-
 /// Collects decisions; an option that is set wins and is named.
 class Decisions {
  public:
@@ -148,11 +153,27 @@ double rounded(double value) {
   return std::round(value / unit) * unit;
 }
 
-std::string points(double share) {
-  std::ostringstream out;
-  out.precision(1);
-  out << std::fixed << 100 * share;
-  return out.str();
+/// Training pictures that a head on the pretrained features gets wrong, copies
+/// of others left out: what there is for blocks to learn.
+double open_pictures(const PlanInputs& inputs) {
+  const auto& counts = inputs.images_per_class;
+  const auto total = static_cast<double>(
+      std::accumulate(counts.begin(), counts.end(), int64_t{0}));
+  return inputs.evidence.head_room() * inputs.evidence.distinct * total;
+}
+
+/// Whether these are few (0) or many (1).
+double openness(const PlanInputs& inputs) {
+  const double open = open_pictures(inputs);
+  if (open <= kFewOpen) return 0;
+  return std::min(std::log(open / kFewOpen) / std::log(kManyOpen / kFewOpen),
+                  1.0);
+}
+
+/// Trained blocks usually beat the head alone.
+bool blocks_usually_win(const PlanInputs& inputs, const Similarity& s) {
+  return s.uncertain || s.verdict == SimilarityClass::different ||
+         openness(inputs) >= 0.5;
 }
 
 /// Whether training blocks can pay, from what the head alone gets wrong.
@@ -164,9 +185,11 @@ struct Worth {
 Worth judge_worth(const PlanInputs& inputs) {
   const Evidence& e = inputs.evidence;
   const bool similar = inputs.similarity.verdict == SimilarityClass::similar;
-  const double share = inputs.similarity.uncertain ? kShareUncertain
-                       : similar                   ? kShareSimilar
-                                                   : kShareDifferent;
+  const bool open = openness(inputs) >= 0.5;
+  const double share = inputs.similarity.uncertain || (similar && open)
+                           ? kShareUncertain
+                       : similar ? kShareSimilar
+                                 : kShareDifferent;
   const double gain = share * e.head_room();
   Worth out;
   out.training = gain >= kWorthTraining;
@@ -175,6 +198,7 @@ Worth judge_worth(const PlanInputs& inputs) {
            " % of held-out training pictures right;"
            " training blocks, which on ",
            inputs.similarity.uncertain ? "sets near the border"
+           : similar && open           ? "sets with so many errors"
            : similar                   ? "similar sets"
                                        : "different sets",
            " wins about ", std::llround(100 * share),
@@ -237,8 +261,9 @@ double distance(const Similarity& s) {
   return std::clamp(2 * way - 1, 0.0, 1.0);
 }
 
-void decide_rates(const PlanOptions& options, int64_t total, bool live,
-                  TransferPlan& plan, Decisions& decisions) {
+void decide_rates(const PlanInputs& inputs, const PlanOptions& options,
+                  int64_t total, bool live, TransferPlan& plan,
+                  Decisions& decisions) {
   constexpr double kHeadRate = 2e-3;
   // What training keeps of a batch takes most memory where all blocks move.
   const bool whole = live && plan.freeze_until == 0;
@@ -254,14 +279,21 @@ void decide_rates(const PlanOptions& options, int64_t total, bool live,
   if (!live) return;
   // Between them, as brain scans, near the border, gained 2 points from the
   // higher one, and cut-outs of natural things nothing.
-  constexpr double kNearRate = 1e-4, kFarRate = 3e-4;
-  const double own = rounded(
-      kNearRate * std::pow(kFarRate / kNearRate, distance(plan.similarity)));
+  constexpr double kNearRate = 1e-4, kFarRate = 3e-4, kOpenRate = 5e-4;
+  const auto between = [&](double far, double way) {
+    return rounded(kNearRate * std::pow(far / kNearRate, way));
+  };
+  const double by_distance = between(kFarRate, distance(plan.similarity));
+  const double by_errors = between(kOpenRate, openness(inputs));
+  const double own = std::max(by_distance, by_errors);
   plan.backbone_lr = decisions.decide(
       "backbone-lr", options.backbone_lr, own,
       text("pretrained weights need small steps: 1/",
            std::llround(plan.head_lr / own), " of the head's, from ", kNearRate,
-           " for pictures like the model's own to ", kFarRate, " for others"));
+           " for pictures like the model's own to ", kFarRate, " for others",
+           by_errors > by_distance
+               ? text(", up to ", kOpenRate, " for many errors of the head")
+               : std::string()));
   plan.block_decay = decisions.decide(
       "block-decay", options.block_decay, 0.9,
       "the nearer to the input, the more general the features");
@@ -287,6 +319,26 @@ void decide_head_epochs(const PlanOptions& options, bool solved,
          " is above --epochs ", plan.epochs);
 }
 
+/// How much training a plan gets.
+struct Passes {
+  int64_t pictures, min_epochs, max_epochs;
+};
+
+/// The quadrant's, and more the more the head gets wrong, where pictures are so
+/// few that it says little.
+Passes passes(const Quadrant& quadrant, double open) {
+  const Passes own{quadrant.pictures, quadrant.min_epochs, quadrant.max_epochs};
+  if (quadrant.size == SizeClass::large) return own;
+  const auto between = [&](int64_t least, int64_t most) {
+    const auto from = static_cast<double>(least);
+    return std::llround(
+        rounded(from * std::pow(static_cast<double>(most) / from, open)));
+  };
+  return {between(own.pictures, kOpenPictures),
+          between(own.min_epochs, kOpenMinEpochs),
+          between(own.max_epochs, kOpenMaxEpochs)};
+}
+
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
                    const Quadrant& quadrant, int64_t total, bool live,
                    const Cut& cut, TransferPlan& plan, Decisions& decisions) {
@@ -294,8 +346,7 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
                inputs.evidence.measured() && options.epochs.value_or(3) >= 3 &&
                options.freeze_until == "auto";
   if (plan.proof) {
-    const bool likely = plan.similarity.uncertain ||
-                        plan.similarity.verdict == SimilarityClass::different;
+    const bool likely = blocks_usually_win(inputs, plan.similarity);
     plan.proof_errors = likely ? kProofDifferent : kProofSimilar;
     decisions.add(
         "proof", text(plan.proof_errors, " s.e."),
@@ -316,9 +367,11 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
     decisions.add("epochs", "1", why);
     return;
   }
+  const double open = live ? openness(inputs) : 0;
+  const Passes some = passes(quadrant, open);
   const int64_t whole =
-      std::clamp<int64_t>(quadrant.pictures / std::max<int64_t>(total, 1),
-                          quadrant.min_epochs, quadrant.max_epochs);
+      std::clamp<int64_t>(some.pictures / std::max<int64_t>(total, 1),
+                          some.min_epochs, some.max_epochs);
   const int64_t own =
       std::max<int64_t>(std::llround(cut.passes * static_cast<double>(whole)),
                         std::min<int64_t>(whole, 2)) +
@@ -326,8 +379,13 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
   plan.epochs = decisions.decide(
       "epochs", options.epochs, own,
       text(plan.proof ? "the head's solution, then " : "", "about ",
-           quadrant.pictures, " views in all, but ", quadrant.min_epochs,
-           " to ", quadrant.max_epochs, " passes",
+           some.pictures, " views in all, but ", some.min_epochs, " to ",
+           some.max_epochs, " passes",
+           open > 0 && quadrant.size == SizeClass::small
+               ? text("; the more as the head gets about ",
+                      std::llround(open_pictures(inputs)),
+                      " training pictures wrong, from which blocks learn")
+               : std::string(),
            cut.passes < 1 ? ", cut to what fits into --time " + options.time
                           : std::string()));
   if (live)
@@ -424,68 +482,6 @@ AugmentStrength decide_strength(const PlanInputs& inputs,
   return decisions.decide("augment", augment.augment, own, why);
 }
 
-/// What the user could do that the plan cannot.
-void advise(const PlanInputs& inputs, TransferPlan& plan) {
-  const Evidence& e = inputs.evidence;
-  if (!e.measured()) return;
-  constexpr double kWorthSaying = 0.01;
-  const double now = e.head_room(), twice = e.error_with(2);
-  if (now - twice >= kWorthSaying && now > 2 * e.accuracy_error)
-    plan.advice.push_back(
-        text("twice as many pictures would bring the head's errors from ",
-             points(now), " % to about ", points(twice), " %"));
-  constexpr double kManyCopies = 0.9;
-  if (e.distinct < kManyCopies)
-    plan.advice.push_back(
-        text("only ", points(e.distinct),
-             " % of the pictures differ clearly from the others: near-"
-             "duplicates teach little, and on both sides of a split they make "
-             "results look better than they are"));
-  const std::vector<int64_t>& counts = inputs.images_per_class;
-  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
-  constexpr int64_t kUnbalanced = 10;
-  if (*most >= kUnbalanced * std::max<int64_t>(*least, 1))
-    plan.advice.push_back(text("the largest class has ", *most,
-                               " training pictures, the "
-                               "smallest ",
-                               *least,
-                               ": --class-weights balanced, or more "
-                               "pictures there, if all classes matter alike"));
-}
-
-/// Of what the blocks [0, cut) do, as a share of all blocks.
-double share_in_front(const PlanInputs& inputs, int64_t cut) {
-  const auto& work = inputs.block_work;
-  const double all = std::accumulate(work.begin(), work.end(), 0.0);
-  return all > 0 ? std::accumulate(work.begin(), work.begin() + cut, 0.0) / all
-                 : 1;
-}
-
-double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
-  const Speed& speed = *inputs.speed;
-  const auto& counts = inputs.images_per_class;
-  const auto train = static_cast<double>(
-      std::accumulate(counts.begin(), counts.end(), int64_t{0}));
-  const auto val = static_cast<double>(inputs.val_pictures);
-  const double frozen = share_in_front(inputs, plan.freeze_until);
-  // Decoding is hidden behind what takes longer.
-  const auto through = [&](double share) {
-    return std::max(share * speed.inference, speed.decode);
-  };
-  const auto views = static_cast<double>(plan.views);
-  const auto stepped =
-      static_cast<double>(plan.epochs - (plan.solved_head ? 1 : 0));
-  double out = speed.fixed;
-  if (plan.proof) out += (train + val) * through(1);
-  out += (train * (plan.views > 0 ? views : stepped) + val) * through(frozen);
-  out += train * stepped * (1 - frozen) * speed.training;
-  out += val * stepped * (1 - frozen) * speed.inference;
-  const auto tested =
-      static_cast<double>(inputs.val_pictures + inputs.test_pictures);
-  return out +
-         tested * static_cast<double>(inputs.test_views) * speed.inference;
-}
-
 TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                       const AugmentOptions& augment, int64_t freeze_override,
                       const Cut& cut) {
@@ -513,13 +509,13 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                 decisions);
   const bool live = plan.freeze_until < inputs.num_blocks;
   decide_epochs(inputs, options, quadrant, total, live, cut, plan, decisions);
-  decide_rates(options, total, live, plan, decisions);
+  decide_rates(inputs, options, total, live, plan, decisions);
   decide_views(inputs, options, total, live, cut, plan, decisions);
   const AugmentStrength strength =
       decide_strength(inputs, augment, quadrant.augment, decisions);
   plan.augment =
       augment_settings(strength, decide_flips(inputs, augment, decisions));
-  advise(inputs, plan);
+  plan.advice = advice(inputs);
   if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);
   return plan;
 }

@@ -188,7 +188,7 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
 }
 
 TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
-  auto in = with_probe(50, SimilarityClass::similar, 0.7);
+  auto in = with_probe(50, SimilarityClass::similar, 0.95);
   in.similarity.border = 0.6;
   const auto rate = [&](double value) {
     in.similarity.value = value;
@@ -205,8 +205,46 @@ TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
   EXPECT_NEAR(rate(0.6), 3e-4, 1e-9);
 }
 
+struct Open {
+  int64_t per_class;
+  double accuracy, distinct;
+  int64_t epochs;  ///< with the solved head's
+  double backbone_lr, proof_errors;
+};
+
+class HeadErrors : public testing::TestWithParam<Open> {};
+
+// Wrong are 25 of 500 pictures, 90 of 600 and 300 of 1500: none, w = log(90 /
+// 40) / log(120 / 40) = 0.738 and all of the way from 40 to 120. Views: 3000,
+// 3000 x 8^w = 14000, 24000; passes 5 to 12, 7 to 17, 8 to 20; rate 1e-4 x 5^w.
+TEST_P(HeadErrors, DecideHowMuchIsTrained) {
+  const Open row = GetParam();
+  auto in = with_probe(row.per_class, SimilarityClass::similar, row.accuracy);
+  in.similarity.border = 0.6;
+  in.similarity.value = 0.2;
+  in.evidence.distinct = row.distinct;
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.epochs, row.epochs);
+  EXPECT_NEAR(plan.backbone_lr, row.backbone_lr, 1e-9);
+  EXPECT_EQ(plan.proof_errors, row.proof_errors);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
+                         testing::Values(Open{50, 0.95, 1, 7, 1e-4, 1},
+                                         Open{60, 0.85, 1, 18, 3.3e-4, 0.5},
+                                         Open{150, 0.8, 1, 17, 5e-4, 0.5},
+                                         // Copies teach nothing.
+                                         Open{60, 0.85, 0.5, 7, 1.2e-4, 1}));
+
+TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
+  const auto in = with_probe(150, SimilarityClass::similar, 0.8);
+  EXPECT_NE(reason(choose_plan(in, {}, {}), "epochs")
+                .because.find("about 300 training pictures wrong"),
+            std::string::npos);
+}
+
 TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
-  auto in = with_probe(50, SimilarityClass::similar, 0.7);
+  auto in = with_probe(50, SimilarityClass::similar, 0.95);
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
   in.similarity.uncertain = true;
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 0.5);
