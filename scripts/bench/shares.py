@@ -27,13 +27,14 @@ def threads(o):
 
 
 def run_all(o, work, items):
-    """Calls work(item) for each, in order, o.jobs at a time; the first that
+    """What work(item) gives for each, in order, o.jobs at a time; the first that
     throws ends it once those that have begun are done."""
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         begun = [pool.submit(work, item) for item in items]
         try:
             for one in concurrent.futures.as_completed(begun):
                 one.result()
+            return [one.result() for one in begun]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

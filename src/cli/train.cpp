@@ -151,20 +151,28 @@ std::string saved_text(const TrainResult& result) {
          "use it    engraft predict " + result.out + " photo.jpg\n";
 }
 
+std::string verdict(const StageProof& proof) {
+  if (proof.errors < 0)
+    return (proof.kept ? "neither is worse by the "
+                       : "one of them is worse by the ") +
+           brief(-proof.errors) + " allowed";
+  return (proof.kept ? "both together are better by more than the "
+                     : "both together are not better by the ") +
+         brief(proof.errors) + " asked for";
+}
+
 std::string proof_text(const StageProof& proof) {
   const PairedTest& t = proof.test;
   return paragraph(
-      "proof",
-      proof.to + " against " + proof.from + ", on the same " +
-          counted(t.pictures, "picture") + ": " + std::to_string(t.won) +
-          " won, " + std::to_string(t.lost) + " lost (" +
-          fixed(t.accuracy_z, 1) + " standard errors), loss " +
-          (t.loss_gain < 0 ? "worse" : "better") + " by " +
-          fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) +
-          "): both together are " +
-          (proof.kept ? "better by more than the " : "not better by the ") +
-          brief(proof.errors) + " asked for, " +
-          (proof.kept ? proof.to + " stay" : proof.from + " stays"));
+      "proof", proof.to + " against " + proof.from + ", on the same " +
+                   counted(t.pictures, "picture") + ": " +
+                   std::to_string(t.won) + " won, " + std::to_string(t.lost) +
+                   " lost (" + fixed(t.accuracy_z, 1) +
+                   " standard errors), loss " +
+                   (t.loss_gain < 0 ? "worse" : "better") + " by " +
+                   fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) +
+                   "): " + verdict(proof) + ", " +
+                   (proof.kept ? proof.to + " stay" : proof.from + " stays"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {

@@ -231,8 +231,8 @@ TEST_P(HeadErrors, DecideHowMuchIsTrained) {
 
 INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
                          testing::Values(Open{50, 0.95, 1, 7, 1e-4, 1},
-                                         Open{60, 0.85, 1, 18, 3.3e-4, 0.5},
-                                         Open{150, 0.8, 1, 17, 5e-4, 0.5},
+                                         Open{60, 0.85, 1, 18, 3.3e-4, -1},
+                                         Open{150, 0.8, 1, 17, 5e-4, -1},
                                          // Copies teach nothing.
                                          Open{60, 0.85, 0.5, 7, 1.2e-4, 1}));
 
@@ -248,7 +248,7 @@ TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
   in.similarity.uncertain = true;
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 0.5);
-  in = with_probe(50, SimilarityClass::different, 0.7);
+  in = with_probe(50, SimilarityClass::different, 0.95);
   const auto plan = choose_plan(in, {}, {});
   EXPECT_EQ(plan.proof_errors, 0.5);
   EXPECT_EQ(reason(plan, "proof").value, "0.5 s.e.");

@@ -18,7 +18,7 @@ struct PairedTest {
 
   /// The second one is better by more than so many standard errors: in
   /// accuracy while the loss is not worse by as much, or in loss while accuracy
-  /// does not fall.
+  /// does not fall. Below 0: it is worse by as many in neither.
   bool better(double errors = 1) const;
 };
 
