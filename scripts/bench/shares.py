@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import subprocess
 
 
 def add_options(parser):
@@ -17,9 +18,11 @@ def flags(o):
     return ["--device", o.device, "--threads", threads(o)]
 
 
-def environment(o):
+def engraft(o, command):
+    """Runs it to the end: return code, stdout and stderr as text."""
     share = {"OMP_NUM_THREADS": str(threads(o))} if o.jobs > 1 else {}
-    return {**os.environ, **share}
+    return subprocess.run([str(o.engraft), *map(str, command)], text=True,
+                          capture_output=True, env={**os.environ, **share})
 
 
 def threads(o):

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "policy/training_pictures.h"
+
 namespace engraft {
 namespace {
 
@@ -18,9 +20,7 @@ double share_in_front(const PlanInputs& inputs, int64_t cut) {
 
 double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   const Speed& speed = *inputs.speed;
-  const auto& counts = inputs.images_per_class;
-  const auto train = static_cast<double>(
-      std::accumulate(counts.begin(), counts.end(), int64_t{0}));
+  const auto train = static_cast<double>(training_pictures(inputs));
   const auto val = static_cast<double>(inputs.val_pictures);
   const double frozen = share_in_front(inputs, plan.freeze_until);
   // Decoding is hidden behind what takes longer.

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <sstream>
 #include <string_view>
 
 #include "policy/advice.h"
 #include "policy/estimate.h"
+#include "policy/training_pictures.h"
 #include "policy/words.h"
 
 namespace engraft {
@@ -159,10 +159,8 @@ double rounded(double value) {
 /// Training pictures that a head on the pretrained features gets wrong, copies
 /// of others left out: what there is for blocks to learn.
 double open_pictures(const PlanInputs& inputs) {
-  const auto& counts = inputs.images_per_class;
-  const auto total = static_cast<double>(
-      std::accumulate(counts.begin(), counts.end(), int64_t{0}));
-  return inputs.evidence.head_room() * inputs.evidence.distinct * total;
+  return inputs.evidence.head_room() * inputs.evidence.distinct *
+         static_cast<double>(training_pictures(inputs));
 }
 
 /// Whether these are few (0) or many (1).
@@ -324,19 +322,16 @@ struct Passes {
   int64_t pictures, min_epochs, max_epochs;
 };
 
-/// The quadrant's, and more the more the head gets wrong, where pictures are so
-/// few that it says little.
+/// From the quadrant's (open = 0) to what many errors of the head ask for (1).
 Passes passes(const Quadrant& quadrant, double open) {
-  const Passes own{quadrant.pictures, quadrant.min_epochs, quadrant.max_epochs};
-  if (quadrant.size == SizeClass::large) return own;
   const auto between = [&](int64_t least, int64_t most) {
     const auto from = static_cast<double>(least);
     return std::llround(
         rounded(from * std::pow(static_cast<double>(most) / from, open)));
   };
-  return {between(own.pictures, kOpenPictures),
-          between(own.min_epochs, kOpenMinEpochs),
-          between(own.max_epochs, kOpenMaxEpochs)};
+  return {between(quadrant.pictures, kOpenPictures),
+          between(quadrant.min_epochs, kOpenMinEpochs),
+          between(quadrant.max_epochs, kOpenMaxEpochs)};
 }
 
 /// What trained blocks must show.
@@ -382,7 +377,9 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
     decisions.add("epochs", "1", why);
     return;
   }
-  const double open = live ? openness(inputs) : 0;
+  // A large set is passed often enough as it is.
+  const double open =
+      live && quadrant.size == SizeClass::small ? openness(inputs) : 0;
   const Passes some = passes(quadrant, open);
   const int64_t whole =
       std::clamp<int64_t>(some.pictures / std::max<int64_t>(total, 1),
@@ -396,11 +393,10 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
       text(plan.proof ? "the head's solution, then " : "", "about ",
            some.pictures, " views in all, but ", some.min_epochs, " to ",
            some.max_epochs, " passes",
-           open > 0 && quadrant.size == SizeClass::small
-               ? text("; the more as the head gets about ",
-                      std::llround(open_pictures(inputs)),
-                      " training pictures wrong, from which blocks learn")
-               : std::string(),
+           open > 0 ? text("; the more as the head gets about ",
+                           std::llround(open_pictures(inputs)),
+                           " training pictures wrong, from which blocks learn")
+                    : std::string(),
            cut.passes < 1 ? ", cut to what fits into --time " + options.time
                           : std::string()));
   if (live)
@@ -502,10 +498,8 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                       const Cut& cut) {
   TransferPlan plan;
   Decisions decisions(plan.reasons);
-  const auto& counts = inputs.images_per_class;
-  const int64_t total =
-      std::accumulate(counts.begin(), counts.end(), int64_t{0});
-  const int64_t classes = static_cast<int64_t>(counts.size());
+  const int64_t total = training_pictures(inputs);
+  const int64_t classes = std::ssize(inputs.images_per_class);
   const bool large = total >= kLargeTotal ||
                      total >= kLargePerClass * std::max<int64_t>(classes, 1);
   plan.size = decisions.decide("size", options.size,
