@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
+#include "engraft/threads.h"
 #include "features/head_objective.h"
 
 namespace engraft {
@@ -74,13 +76,11 @@ Deal deal(const HeadProblem& problem) {
   return out;
 }
 
-/// The problem on the first pictures of each class, in memory, when it has
-/// many rows. Keeps whole pictures.
+/// The problem in memory, where folds can read it side by side; of many rows
+/// those of every k-th picture: whatever order they come in, classes keep
+/// their shares.
 HeadProblem reduced(const HeadProblem& problem) {
   const int64_t rows = problem.features.rows;
-  if (rows <= kMostRowsToValidate) return problem;
-  // Every k-th picture: whatever order they come in, classes keep their
-  // shares.
   const int64_t every = (rows + kMostRowsToValidate - 1) / kMostRowsToValidate;
   const auto kept = problem.pictures.remainder(every).eq(0).nonzero().flatten();
   const auto all = torch::empty({kept.numel(), problem.features.features});
@@ -136,14 +136,15 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2, double share,
     folds_of_others.push_back(dealt.folds_of(other.pictures));
     out.others.push_back(torch::zeros({other.features.rows, problem.classes}));
   }
-  int64_t heads = 0;
-  for (int64_t fold = 0; fold < kFolds; ++fold) {
+  std::vector<int64_t> counts(kFolds);
+  // Each fold has rows of its own in what is filled.
+  compute_apart(kFolds, [&](int64_t fold) {
+    torch::NoGradGuard no_grad_here;
     const auto held_out = folds.eq(fold);
     const auto learned = held_out.logical_not().to(torch::kFloat) * in_share;
     const auto count = learned.sum().item<int64_t>();
-    if (!held_out.any().item<bool>() || count == 0) continue;
-    out.learned += count;
-    ++heads;
+    if (!held_out.any().item<bool>() || count == 0) return;
+    counts[fold] = count;
     torch::Tensor x = objective.parameters().zeros();
     minimise(objective.penalised(learned, l2), x, rough_optimum(), stop);
     fill_held_out(objective.parameters(), x, problem.features, held_out,
@@ -151,8 +152,10 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2, double share,
     for (size_t i = 0; i < others.size(); ++i)
       fill_held_out(objective.parameters(), x, others[i].features,
                     folds_of_others[i].eq(fold), out.others[i]);
-  }
-  out.learned /= std::max<int64_t>(heads, 1);
+  });
+  const auto heads = kFolds - std::ranges::count(counts, 0);
+  out.learned = std::accumulate(counts.begin(), counts.end(), int64_t{0}) /
+                std::max<int64_t>(heads, 1);
   const auto labels = problem.labels.unsqueeze(1);
   out.loss = -out.log_probabilities.gather(1, labels).mean().item<double>();
   out.accuracy = out.log_probabilities.argmax(1)
@@ -184,12 +187,16 @@ std::vector<PenaltyTrial> try_penalties(const HeadProblem& whole,
   double least = std::numeric_limits<double>::infinity();
   for (double l2 = kStrongest; l2 >= kWeakest && rises < 2; l2 /= kStep) {
     PenaltyTrial trial{l2, 0, 0};
-    HeadSums sums;
-    for (size_t fold = 0; fold < points.size(); ++fold) {
+    std::vector<HeadSums> folds_seen(points.size());
+    compute_apart(std::ssize(points), [&](int64_t fold) {
+      torch::NoGradGuard no_grad_here;
       minimise(objective.penalised(learned[fold], l2), points[fold], rough,
                stop);
-      const HeadSums seen =
+      folds_seen[fold] =
           objective.evaluate(points[fold], held_out[fold], nullptr);
+    });
+    HeadSums sums;
+    for (const HeadSums& seen : folds_seen) {
       sums.loss += seen.loss;
       sums.weight += seen.weight;
       sums.right += seen.right;

@@ -22,9 +22,8 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
-// Multiplications that looking at the pictures may take, about 10 s on two
-// cores.
-constexpr double kMostWork = 4e11;
+// Multiplications that looking at the pictures may take, 6 to 8 s on two cores.
+constexpr double kMostWork = 3e11;
 // Pictures of which views are looked at, beside the pictures themselves.
 constexpr int64_t kViewed = 128;
 // Shares of the depth that probes look at, besides all of it.
@@ -87,7 +86,8 @@ class Measurement {
         samples_(std::move(samples)),
         labels_(labels_of(samples_)),
         classes_(classes),
-        cuts_(tapped_cuts(chain.num_blocks())) {}
+        cuts_(tapped_cuts(chain.num_blocks())),
+        inference_(options.inference) {}
 
   EvidenceResult run() {
     EvidenceResult out;
@@ -135,6 +135,8 @@ class Measurement {
     wanted.data = options_.data;
     Activations seen(chain_, chain_.num_blocks(), wanted);
     if (!seen.prepare(samples_, 0, progress_, stop_)) return false;
+    const PrefixChoice choice = seen.stats().prefix;
+    if (choice.trials.size() > 1) inference_ = choice.kind;
     std::vector<int64_t> all(samples_.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
     const auto rows = seen.read(samples_, all, -1);
@@ -168,8 +170,8 @@ class Measurement {
     const int64_t count = std::min<int64_t>(kViewed, std::ssize(samples_));
     const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
     const int64_t kinds = std::ssize(kFlips) + std::ssize(kStrengths);
-    FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
-                        count * kinds, {chain_.num_blocks()});
+    FrozenPrefix prefix(chain_, chain_.num_blocks(), inference_, count * kinds,
+                        {chain_.num_blocks()});
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
@@ -273,6 +275,7 @@ class Measurement {
   const torch::Tensor labels_;
   const int64_t classes_;
   const std::vector<int64_t> cuts_;
+  InferenceKind inference_;           ///< the fastest way once it is known
   std::vector<torch::Tensor> parts_;  ///< float32 [N, width] for each cut
   double penalty_ = 1;                ///< of the last features' probe
 };
