@@ -6,6 +6,7 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -18,17 +19,19 @@ namespace {
 struct Regions {
   int64_t size = 1;
   bool random = false;
+  bool one_less = false;  ///< leave out the first or the last place
 };
 
 /// LibTorch places region i at floor((i + u) a) - floor(u a) with
-/// a = (input - size) / (output - 1): a choice if a is no whole number. The
-/// first and the last region lie at the ends.
+/// a = (input - size) / (output - 1): a choice if a is no whole number, which
+/// it is not for one place less where it is for all. The first and the last
+/// region lie at the ends.
 Regions regions(int64_t input, int64_t output, int64_t kernel) {
   Regions out{std::min(kernel, input - output + 1)};
   if (output < 3) return out;
-  const auto whole = [&] { return (input - out.size) % (output - 1) == 0; };
-  if (whole() && out.size + output <= input) out.size += 1;
-  out.random = !whole();
+  const int64_t room = input - out.size;
+  out.one_less = room % (output - 1) == 0 && room >= 2 * (output - 1);
+  out.random = out.one_less || room % (output - 1) != 0;
   return out;
 }
 
@@ -54,6 +57,7 @@ at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,
   TORCH_CHECK(x.dim() == 4, "images [N, C, H, W], not ", x.sizes());
   std::vector<int64_t> sizes, output;
   bool random = false;
+  at::Tensor taken = x;
   const auto side = [](at::IntArrayRef pair, int64_t i) {
     return pair[pair.size() == 1 ? 0 : i];
   };
@@ -65,6 +69,9 @@ at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,
     const Regions along = regions(input, output[i], side(kernel, i));
     sizes.push_back(along.size);
     random |= along.random;
+    if (along.one_less)
+      taken =
+          taken.narrow(2 + i, at::randint(2, {1}).item<int64_t>(), input - 1);
   }
   if (!random)
     return at::max_pool2d(x, kernel, stride, padding, /*dilation=*/1,
@@ -73,7 +80,7 @@ at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,
   // Fewer bits than float32's would leave places out.
   const auto type = x.scalar_type();
   const bool coarse = type == at::kBFloat16 || type == at::kHalf;
-  const at::Tensor fine = coarse ? x.to(at::kFloat) : x;
+  const at::Tensor fine = coarse ? taken.to(at::kFloat) : taken;
   const at::Tensor samples = at::rand({x.size(0), 1, 2}, fine.options())
                                  .expand({x.size(0), x.size(1), 2})
                                  .contiguous();

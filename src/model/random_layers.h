@@ -14,10 +14,12 @@ at::Tensor survival(const at::Tensor& x, double p, int64_t batch_dim);
 
 /// Max pooling over random regions (Graham 2014), the same for all channels of
 /// a picture, to the size that at::max_pool2d gives; the padding itself is
-/// never pooled. Regions are of the kernel's size where that leaves a choice.
-/// A grid that fits exactly, as 2 x 2 of an even size, leaves none: there they
-/// are one wider, the overlapping kind of the paper. Outputs of one or two
-/// rows and columns leave none at all and are pooled as by at::max_pool2d.
+/// never pooled. Regions are of the kernel's size: the maximum of more places
+/// would be larger than what the model sees without them. A grid that fits
+/// exactly, as 2 x 2 of an even size, leaves no choice: there one draw for all
+/// pictures leaves out the first or the last row or column, and regions
+/// overlap. Outputs of one or two rows and columns are pooled as by
+/// at::max_pool2d.
 /// x       float [N, C, H, W], memory format kept
 /// stride  empty for the kernel's size, as at::max_pool2d has it
 at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,

@@ -90,24 +90,39 @@ std::vector<int64_t> starts(int64_t input, int64_t output, int64_t size,
 TEST(FractionalPool, TakesTheMaximumOfTheRegionsThatItDraws) {
   const auto x =
       torch::randn({4, 3, 10, 13}, at::detail::createCPUGenerator(2));
-  torch::manual_seed(11);
-  const auto y = fractional_max_pool2d(x, {2, 3}, {2, 2}, {0, 1}, false);
-  torch::manual_seed(11);
-  const auto u = torch::rand({4, 1, 2});
-  // 10 rows to 5 in regions of 3, as 2 would be a regular grid; 13 columns to 7
-  // in regions of the kernel's 3, as 10 / 6 is no whole number.
-  ASSERT_EQ(y.sizes(), (std::vector<int64_t>{4, 3, 5, 7}));
-  for (int64_t n = 0; n < 4; ++n) {
-    const auto columns = starts(13, 7, 3, u[n][0][0].item<float>());
-    const auto rows = starts(10, 5, 3, u[n][0][1].item<float>());
-    for (int64_t i = 0; i < 5; ++i)
-      for (int64_t j = 0; j < 7; ++j)
-        EXPECT_TRUE(x[n].slice(1, rows[i], rows[i] + 3)
-                        .slice(2, columns[j], columns[j] + 3)
-                        .amax({1, 2})
-                        .equal(y[n].select(1, i).select(1, j)))
-            << n << " " << i << " " << j;
+  for (const int seed : {11, 12, 13, 14}) {
+    torch::manual_seed(seed);
+    const auto y = fractional_max_pool2d(x, {2, 3}, {2, 2}, {0, 1}, false);
+    // 10 rows to 5 in regions of 2 would be a regular grid, so 9 of them are
+    // taken; 13 columns to 7 in regions of 3 leave a choice, as 10 / 6 is no
+    // whole number.
+    torch::manual_seed(seed);
+    const auto first = torch::randint(2, {1}).item<int64_t>();
+    const auto u = torch::rand({4, 1, 2});
+    ASSERT_EQ(y.sizes(), (std::vector<int64_t>{4, 3, 5, 7}));
+    for (int64_t n = 0; n < 4; ++n) {
+      const auto columns = starts(13, 7, 3, u[n][0][0].item<float>());
+      const auto rows = starts(9, 5, 2, u[n][0][1].item<float>());
+      for (int64_t i = 0; i < 5; ++i)
+        for (int64_t j = 0; j < 7; ++j)
+          EXPECT_TRUE(x[n].slice(1, first + rows[i], first + rows[i] + 2)
+                          .slice(2, columns[j], columns[j] + 3)
+                          .amax({1, 2})
+                          .equal(y[n].select(1, i).select(1, j)))
+              << n << " " << i << " " << j;
+    }
   }
+}
+
+TEST(FractionalPool, IsAsLargeOnAverageAsTheModelsPool) {
+  const auto x =
+      torch::randn({8, 4, 32, 32}, at::detail::createCPUGenerator(3));
+  torch::manual_seed(1);
+  const auto ours = fractional_max_pool2d(x, {2, 2}, {2, 2}, {0, 0}, false);
+  const auto models = torch::max_pool2d(x, {2, 2});
+  // The mean of 8192 maxima of four normal numbers has a standard error of
+  // 0.70 / sqrt(8192) = 0.008; regions overlap a little.
+  EXPECT_NEAR(ours.mean().item<double>(), models.mean().item<double>(), 0.024);
 }
 
 TEST(Survival, IsOneNumberAPictureWithTheExpectationOne) {
