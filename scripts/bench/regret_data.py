@@ -127,6 +127,13 @@ def hymenoptera():
     return in_folders(root / "val"), in_folders(root / "train")
 
 
+def any_folder(root):
+    """Folders of classes, or such in train/ and test/."""
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        return in_folders(root / "test"), in_folders(root / "train")
+    return [], in_folders(root)
+
+
 def brain_mri():
     root = SHARED / "data/brain_mri"
     pictures = in_folders(root)

@@ -1,6 +1,7 @@
 """Runs of engraft beside each other, each with its share of the machine."""
 
 import concurrent.futures
+import json
 import os
 import subprocess
 
@@ -23,6 +24,14 @@ def engraft(o, command):
     share = {"OMP_NUM_THREADS": str(threads(o))} if o.jobs > 1 else {}
     return subprocess.run([str(o.engraft), *map(str, command)], text=True,
                           capture_output=True, env={**os.environ, **share})
+
+
+def two_thirds(o, model):
+    """The block at two thirds of a model's chain."""
+    done = engraft(o, ["inspect", model, "--json"])
+    if done.returncode:
+        raise SystemExit(done.stderr.strip())
+    return round(2 / 3 * (len(json.loads(done.stdout)["blocks"]) - 1))
 
 
 def threads(o):
