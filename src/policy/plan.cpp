@@ -131,6 +131,17 @@ std::string why_size(int64_t total, int64_t classes) {
               kLargeTotal, " in all or ", kLargePerClass, " a class on");
 }
 
+/// What else is unlike the photographs of ImageNet; "" for nothing.
+std::string what_kind(const Similarity& s) {
+  constexpr double kMostlyGrey = 0.5, kEnlarged = 2;
+  std::string out;
+  if (s.grey >= kMostlyGrey) out += ", without colour";
+  if (s.shorter_side > 0 && s.resized_side >= kEnlarged * s.shorter_side)
+    out += text(", enlarged from ", s.shorter_side, " to ", s.resized_side,
+                " pixels");
+  return out;
+}
+
 std::string why_similarity(const Similarity& s) {
   std::ostringstream out;
   out.precision(2);
@@ -140,11 +151,12 @@ std::string why_similarity(const Similarity& s) {
   if (s.method == "batch_norm")
     out << "early features vary by a mean factor of e^" << s.value
         << " from the model's own pictures, " << (similar ? "at most" : "above")
-        << " e^" << s.border << " (" << s.images << " pictures)";
+        << " e^" << s.border << " (" << s.images << " pictures" << what_kind(s)
+        << ")";
   else
     out << "the original head's mean confidence is " << s.value << ", "
         << (similar ? "at least " : "below ") << s.border << " (" << s.images
-        << " pictures)";
+        << " pictures" << what_kind(s) << ")";
   if (s.uncertain) out << "; near the border, so both are allowed for";
   return out.str();
 }

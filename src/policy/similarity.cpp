@@ -10,6 +10,7 @@
 #include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
 #include "engraft/threads.h"
+#include "policy/picture_facts.h"
 #include "policy/sample_evenly.h"
 
 namespace engraft {
@@ -62,6 +63,7 @@ struct Moments {
 /// A measurement as the cache keeps it; the borders are the program's.
 struct Measured {
   double value = 0, standard_error = 0, confidence = 0;
+  double shorter_side = 0, grey = 0;
   int64_t images = 0, by_batch_norm = 0;
 };
 
@@ -149,8 +151,9 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
   loader.start_epoch(0);
   const BatchNormProbe probe(chain, kDepth);
   std::vector<Sums> eighths(kEighths);
-  int64_t group = 0;
+  int64_t group = 0, grey = 0;
   while (const auto batch = loader.next()) {
+    grey += count_grey(batch->images, input);
     const auto groups = batch->images.split(kGroup);
     std::vector<Part> parts(groups.size());
     const auto work = [&](int64_t i) {
@@ -165,10 +168,14 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
                                                            groups[i].size(0));
   }
   give_back_memory();
-  return sum_up(eighths, std::ssize(samples));
+  Measured out = sum_up(eighths, std::ssize(samples));
+  out.shorter_side = median_shorter_side(samples);
+  out.grey = static_cast<double>(grey) /
+             static_cast<double>(std::max<int64_t>(out.images, 1));
+  return out;
 }
 
-Similarity judge(const Measured& measured) {
+Similarity judge(const Measured& measured, const InputSpec& input) {
   Similarity out;
   const bool norm = measured.by_batch_norm != 0;
   out.method = norm ? "batch_norm" : "confidence";
@@ -176,6 +183,9 @@ Similarity judge(const Measured& measured) {
   out.standard_error = measured.standard_error;
   out.confidence = measured.confidence;
   out.images = measured.images;
+  out.shorter_side = measured.shorter_side;
+  out.resized_side = static_cast<double>(input.resize);
+  out.grey = measured.grey;
   out.border = norm ? kBatchNormBorder : kConfidenceBorder;
   const bool similar = norm ? out.value <= out.border : out.value >= out.border;
   out.uncertain =
@@ -197,7 +207,7 @@ Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
   const std::string model = chain.fingerprint(chain.num_blocks() + 1);
   RowCache known(
       options,
-      content_hash("similarity 2 " + model + " " + to_json(input).dump()).hex(),
+      content_hash("similarity 3 " + model + " " + to_json(input).dump()).hex(),
       sizeof(Measured), {{"view", "similarity"}});
   std::string pictures;
   for (const Sample& sample : samples) pictures += sample.content + "\n";
@@ -208,7 +218,7 @@ Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
     known.add({hash.high, hash.low}, &measured);
     known.flush();
   }
-  return judge(measured);
+  return judge(measured, input);
 }
 
 Json to_json(const Similarity& s) {
@@ -218,7 +228,10 @@ Json to_json(const Similarity& s) {
           {"border", s.border},
           {"standard_error", s.standard_error},
           {"uncertain", s.uncertain},
-          {"images", s.images}};
+          {"images", s.images},
+          {"shorter_side", s.shorter_side},
+          {"resized_side", s.resized_side},
+          {"grey", s.grey}};
 }
 
 }  // namespace engraft

@@ -187,6 +187,22 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
   EXPECT_LT(choose_plan(in, {}, {}).freeze_until, 12);
 }
 
+TEST(ChoosePlan, SaysWhatElseIsUnlikeThePretraining) {
+  PlanInputs in = inputs(99, SimilarityClass::different);
+  const auto because = [&] {
+    return reason(choose_plan(in, {}, {}), "similarity").because;
+  };
+  in.similarity.shorter_side = 200;
+  in.similarity.resized_side = 256;
+  EXPECT_NE(because().find("(0 pictures)"), std::string::npos) << because();
+  in.similarity.grey = 1;
+  in.similarity.shorter_side = 28;
+  EXPECT_NE(because().find(
+                "(0 pictures, without colour, enlarged from 28 to 256 pixels)"),
+            std::string::npos)
+      << because();
+}
+
 TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
   auto in = with_probe(50, SimilarityClass::similar, 0.95);
   in.similarity.border = 0.6;

@@ -27,6 +27,9 @@ struct Similarity {
   bool uncertain = false;
   double confidence = 0;  ///< mean largest probability; 0 when not measured
   int64_t images = 0;     ///< pictures looked at
+  /// Of these, the median shorter side in pixels (0 when unknown), what the
+  /// model's preprocessing brings it to, and the share without colour.
+  double shorter_side = 0, resized_side = 0, grey = 0;
 };
 
 /// Looks at up to `max_images` training pictures (evenly over the classes),
