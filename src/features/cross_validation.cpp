@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <numeric>
 
 #include "engraft/threads.h"
@@ -24,6 +26,16 @@ LbfgsOptions rough_optimum() {
   out.gradient = 1e-4;
   out.gain = 1e-5;
   return out;
+}
+
+/// For folds side by side: `stop` need not know of threads. It must outlive
+/// what is given.
+std::function<bool()> one_at_a_time(const std::function<bool()>& stop) {
+  if (!stop) return {};
+  return [&stop, asking = std::make_shared<std::mutex>()] {
+    const std::lock_guard lock(*asking);
+    return stop();
+  };
 }
 
 /// Fold of each picture by its number, and its place within its class.
@@ -137,6 +149,7 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2, double share,
     out.others.push_back(torch::zeros({other.features.rows, problem.classes}));
   }
   std::vector<int64_t> counts(kFolds);
+  const auto asked = one_at_a_time(stop);
   // Each fold has rows of its own in what is filled.
   compute_apart(kFolds, [&](int64_t fold) {
     torch::NoGradGuard no_grad_here;
@@ -146,7 +159,7 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2, double share,
     if (!held_out.any().item<bool>() || count == 0) return;
     counts[fold] = count;
     torch::Tensor x = objective.parameters().zeros();
-    minimise(objective.penalised(learned, l2), x, rough_optimum(), stop);
+    minimise(objective.penalised(learned, l2), x, rough_optimum(), asked);
     fill_held_out(objective.parameters(), x, problem.features, held_out,
                   out.log_probabilities);
     for (size_t i = 0; i < others.size(); ++i)
@@ -182,6 +195,7 @@ std::vector<PenaltyTrial> try_penalties(const HeadProblem& whole,
     points.push_back(objective.parameters().zeros());
   }
   const LbfgsOptions rough = rough_optimum();
+  const auto asked = one_at_a_time(stop);
   std::vector<PenaltyTrial> trials;
   int rises = 0;
   double least = std::numeric_limits<double>::infinity();
@@ -191,7 +205,7 @@ std::vector<PenaltyTrial> try_penalties(const HeadProblem& whole,
     compute_apart(std::ssize(points), [&](int64_t fold) {
       torch::NoGradGuard no_grad_here;
       minimise(objective.penalised(learned[fold], l2), points[fold], rough,
-               stop);
+               asked);
       folds_seen[fold] =
           objective.evaluate(points[fold], held_out[fold], nullptr);
     });

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include <atomic>
 #include <cmath>
 
 #include "features/lbfgs.h"
@@ -153,7 +152,7 @@ TEST(HeadSolver, HoldsOutPicturesNotViews) {
 }
 
 TEST(HeadSolver, StopsWhenAsked) {
-  std::atomic<int> calls = 0;
+  int calls = 0;
   const auto solution =
       solve_head(blobs(300, 8, 0.2), {}, [&] { return ++calls > 3; });
   EXPECT_EQ(solution.weight.sizes(), (std::vector<int64_t>{3, 8}));
