@@ -128,10 +128,17 @@ def hymenoptera():
 
 
 def any_folder(root):
-    """Folders of classes, or such in train/ and test/."""
-    if (root / "train").is_dir() and (root / "test").is_dir():
-        return in_folders(root / "test"), in_folders(root / "train")
-    return [], in_folders(root)
+    """Folders of classes, or such in train/ and test/ or val/. Where there
+    are all three, val/ is one to learn from too."""
+    parts = [part for part in ("train", "val", "test")
+             if (root / part).is_dir()]
+    if not parts:
+        return [], in_folders(root)
+    if parts[0] != "train" or len(parts) == 1:
+        raise NotThere(f"{root} has {parts[0]}/ but not train/ and one of val/ "
+                       "and test/")
+    test = in_folders(root / parts.pop())
+    return test, sum((in_folders(root / part) for part in parts), [])
 
 
 def brain_mri():

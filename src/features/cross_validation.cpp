@@ -1,12 +1,15 @@
 #include "engraft/features/cross_validation.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <future>
 #include <limits>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <numeric>
+#include <optional>
+#include <thread>
 
 #include "engraft/threads.h"
 #include "features/head_objective.h"
@@ -28,15 +31,56 @@ LbfgsOptions rough_optimum() {
   return out;
 }
 
-/// For folds side by side: `stop` need not know of threads. It must outlive
-/// what is given.
-std::function<bool()> one_at_a_time(const std::function<bool()>& stop) {
-  if (!stop) return {};
-  return [&stop, asking = std::make_shared<std::mutex>()] {
-    const std::lock_guard lock(*asking);
-    return stop();
+// Weights of a head up to which the folds are solved side by side. Larger ones
+// keep all threads busy alone, and each fold's L-BFGS keeps twenty vectors.
+constexpr int64_t kSmallHead = int64_t{1} << 18;
+
+/// Parts of a solution, each by one thread as long as they are small. `stop`
+/// is asked by the thread that made it, and heard by all.
+class SideBySide {
+ public:
+  SideBySide(const HeadProblem& problem, const std::function<bool()>& stop)
+      : stop_(stop) {
+    if (problem.classes * problem.features.features <= kSmallHead)
+      team_.emplace();
+  }
+
+  void run(int64_t count, const std::function<void(int64_t)>& work) {
+    std::vector<std::future<void>> begun;
+    for (int64_t i = 0; i < count; ++i) {
+      if (!team_) {
+        work(i);
+        continue;
+      }
+      begun.push_back(team_->begin([&work, i] {
+        torch::NoGradGuard no_grad;  // is a thread's own
+        work(i);
+      }));
+    }
+    for (const auto& one : begun)
+      while (one.wait_for(kAskEvery) != std::future_status::ready) ask();
+    wait_for_all(begun);
+  }
+
+  /// What the parts ask.
+  const std::function<bool()>& stop() const { return heard_; }
+
+ private:
+  static constexpr std::chrono::milliseconds kAskEvery{20};
+
+  void ask() {
+    if (stop_ && stop_()) stopped_ = true;
+  }
+
+  const std::function<bool()>& stop_;
+  const std::thread::id caller_ = std::this_thread::get_id();
+  std::atomic<bool> stopped_ = false;
+  const std::function<bool()> heard_ = [this] {
+    if (std::this_thread::get_id() == caller_) ask();
+    return stopped_.load();
   };
-}
+  std::optional<ComputeTeam> team_;  // last: its threads use the others
+};
 
 /// Fold of each picture by its number, and its place within its class.
 struct Deal {
@@ -149,17 +193,17 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2, double share,
     out.others.push_back(torch::zeros({other.features.rows, problem.classes}));
   }
   std::vector<int64_t> counts(kFolds);
-  const auto asked = one_at_a_time(stop);
+  SideBySide folds_apart(problem, stop);
   // Each fold has rows of its own in what is filled.
-  compute_apart(kFolds, [&](int64_t fold) {
-    torch::NoGradGuard no_grad_here;
+  folds_apart.run(kFolds, [&](int64_t fold) {
     const auto held_out = folds.eq(fold);
     const auto learned = held_out.logical_not().to(torch::kFloat) * in_share;
     const auto count = learned.sum().item<int64_t>();
     if (!held_out.any().item<bool>() || count == 0) return;
     counts[fold] = count;
     torch::Tensor x = objective.parameters().zeros();
-    minimise(objective.penalised(learned, l2), x, rough_optimum(), asked);
+    minimise(objective.penalised(learned, l2), x, rough_optimum(),
+             folds_apart.stop());
     fill_held_out(objective.parameters(), x, problem.features, held_out,
                   out.log_probabilities);
     for (size_t i = 0; i < others.size(); ++i)
@@ -195,17 +239,16 @@ std::vector<PenaltyTrial> try_penalties(const HeadProblem& whole,
     points.push_back(objective.parameters().zeros());
   }
   const LbfgsOptions rough = rough_optimum();
-  const auto asked = one_at_a_time(stop);
+  SideBySide folds_apart(problem, stop);
   std::vector<PenaltyTrial> trials;
   int rises = 0;
   double least = std::numeric_limits<double>::infinity();
   for (double l2 = kStrongest; l2 >= kWeakest && rises < 2; l2 /= kStep) {
     PenaltyTrial trial{l2, 0, 0};
     std::vector<HeadSums> folds_seen(points.size());
-    compute_apart(std::ssize(points), [&](int64_t fold) {
-      torch::NoGradGuard no_grad_here;
+    folds_apart.run(std::ssize(points), [&](int64_t fold) {
       minimise(objective.penalised(learned[fold], l2), points[fold], rough,
-               asked);
+               folds_apart.stop());
       folds_seen[fold] =
           objective.evaluate(points[fold], held_out[fold], nullptr);
     });

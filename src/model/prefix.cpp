@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <sstream>
 
 #include "engraft/threads.h"
@@ -81,6 +82,7 @@ struct FrozenPrefix::State {
   int64_t end = 0;
   std::vector<int64_t> taps;
   InferenceKind wanted = InferenceKind::automatic;
+  std::optional<InferenceKind> preferred;  ///< of `automatic`
   int64_t pictures = 0, group = 1;
   bool chosen = false;
   PrefixChoice choice;
@@ -248,14 +250,15 @@ struct FrozenPrefix::State {
   void choose(const torch::Tensor& group_of) {
     const Way plain = build(InferenceKind::plain);
     const bool automatic = wanted == InferenceKind::automatic;
-    if (wanted == InferenceKind::plain ||
+    const InferenceKind kind = automatic ? preferred.value_or(wanted) : wanted;
+    if (kind == InferenceKind::plain ||
         (automatic && pictures < kWorthRewriting))
       way = plain;
-    else if (!automatic || pictures < kWorthTiming)
+    else if (kind != InferenceKind::automatic)
+      take_fused(plain, group_of, kind);
+    else if (pictures < kWorthTiming)
       take_fused(plain, group_of,
-                 !automatic ? wanted
-                 : gpu()    ? InferenceKind::folded
-                            : InferenceKind::fused);
+                 gpu() ? InferenceKind::folded : InferenceKind::fused);
     else
       take_fastest(plain, group_of);
     choice.kind = way.kind;
@@ -280,6 +283,9 @@ FrozenPrefix::FrozenPrefix(const BlockChain& chain, int64_t end,
 }
 
 FrozenPrefix::~FrozenPrefix() = default;
+
+void FrozenPrefix::prefer(InferenceKind kind) { state_->preferred = kind; }
+
 FrozenPrefix::FrozenPrefix(FrozenPrefix&&) noexcept = default;
 FrozenPrefix& FrozenPrefix::operator=(FrozenPrefix&&) noexcept = default;
 

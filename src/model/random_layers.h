@@ -17,9 +17,10 @@ at::Tensor survival(const at::Tensor& x, double p, int64_t batch_dim);
 /// never pooled. Regions are of the kernel's size: the maximum of more places
 /// would be larger than what the model sees without them. A grid that fits
 /// exactly, as 2 x 2 of an even size, leaves no choice: there one draw for all
-/// pictures leaves out the first or the last row or column, and regions
-/// overlap. Outputs of one or two rows and columns are pooled as by
-/// at::max_pool2d.
+/// pictures leaves out the first or the last row or column, and two regions
+/// overlap somewhere. Where neither dimension leaves a choice, as for outputs
+/// of one or two rows and columns, it is at::max_pool2d; where one does, the
+/// regions of the other go from end to end.
 /// x       float [N, C, H, W], memory format kept
 /// stride  empty for the kernel's size, as at::max_pool2d has it
 at::Tensor fractional_max_pool2d(const at::Tensor& x, at::IntArrayRef kernel,

@@ -86,8 +86,7 @@ class Measurement {
         samples_(std::move(samples)),
         labels_(labels_of(samples_)),
         classes_(classes),
-        cuts_(tapped_cuts(chain.num_blocks())),
-        inference_(options.inference) {}
+        cuts_(tapped_cuts(chain.num_blocks())) {}
 
   EvidenceResult run() {
     EvidenceResult out;
@@ -136,7 +135,7 @@ class Measurement {
     Activations seen(chain_, chain_.num_blocks(), wanted);
     if (!seen.prepare(samples_, 0, progress_, stop_)) return false;
     const PrefixChoice choice = seen.stats().prefix;
-    if (choice.trials.size() > 1) inference_ = choice.kind;
+    if (choice.trials.size() > 1) fastest_ = choice.kind;
     std::vector<int64_t> all(samples_.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
     const auto rows = seen.read(samples_, all, -1);
@@ -170,8 +169,9 @@ class Measurement {
     const int64_t count = std::min<int64_t>(kViewed, std::ssize(samples_));
     const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
     const int64_t kinds = std::ssize(kFlips) + std::ssize(kStrengths);
-    FrozenPrefix prefix(chain_, chain_.num_blocks(), inference_, count * kinds,
-                        {chain_.num_blocks()});
+    FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
+                        count * kinds, {chain_.num_blocks()});
+    if (fastest_) prefix.prefer(*fastest_);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
@@ -275,9 +275,9 @@ class Measurement {
   const torch::Tensor labels_;
   const int64_t classes_;
   const std::vector<int64_t> cuts_;
-  InferenceKind inference_;           ///< the fastest way once it is known
-  std::vector<torch::Tensor> parts_;  ///< float32 [N, width] for each cut
-  double penalty_ = 1;                ///< of the last features' probe
+  std::optional<InferenceKind> fastest_;  ///< way of the pass, if timed
+  std::vector<torch::Tensor> parts_;      ///< float32 [N, width] for each cut
+  double penalty_ = 1;                    ///< of the last features' probe
 };
 
 std::vector<ViewProbe> views_from(const Json& json) {

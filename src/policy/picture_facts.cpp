@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/container.h"
+#include "engraft/data/image.h"
 #include "engraft/error.h"
 
 namespace engraft {
@@ -11,8 +12,12 @@ double median_shorter_side(const std::vector<Sample>& samples) {
   std::vector<int64_t> sides;
   for (const Sample& sample : samples) try {
       const Container file = inspect_container(read_bytes(sample.path));
-      if (const int64_t side = std::min(file.width, file.height); side > 0)
-        sides.push_back(side);
+      int64_t side = std::min(file.width, file.height);
+      if (side <= 0) {  // WebP and TIFF are not read that far
+        const cv::Mat picture = decode_image(sample.path);
+        side = std::min(picture.rows, picture.cols);
+      }
+      sides.push_back(side);
     } catch (const Error&) {
       // Whoever decodes it says what is wrong, and in which file.
     }
@@ -33,8 +38,9 @@ int64_t count_grey(const torch::Tensor& images, const InputSpec& input) {
            input.mean[at];
   };
   const auto red = level(0), green = level(1), blue = level(2);
-  const auto colour =
-      torch::maximum((red - green).abs(), (green - blue).abs()).flatten(1);
+  const auto most = torch::maximum(torch::maximum(red, green), blue);
+  const auto least = torch::minimum(torch::minimum(red, green), blue);
+  const auto colour = (most - least).flatten(1);
   return std::get<0>(colour.max(1)).lt(kTwoLevels).sum().item<int64_t>();
 }
 

@@ -10,8 +10,8 @@
 
 namespace engraft {
 
-/// The median of the pictures' shorter sides in pixels, as their files state
-/// them; 0 where none does (some TIFF).
+/// The median of the pictures' shorter sides in pixels; 0 without any that can
+/// be read.
 double median_shorter_side(const std::vector<Sample>& samples);
 
 /// How many of the pictures have no colour: their channels differ by less than

@@ -1,9 +1,11 @@
 #include "engraft/features/head_solver.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
 #include <cmath>
+#include <thread>
 
 #include "features/lbfgs.h"
 
@@ -149,6 +151,33 @@ TEST(HeadSolver, HoldsOutPicturesNotViews) {
     return out;
   };
   EXPECT_GT(least(honest), least(leaky) + 0.2);
+}
+
+TEST(HeadSolver, AsksWhetherToStopInItsCallersThread) {
+  const auto here = std::this_thread::get_id();
+  bool elsewhere = false;
+  int64_t calls = 0;
+  solve_head(blobs(300, 8, 0.2), {}, [&] {
+    elsewhere |= std::this_thread::get_id() != here;
+    ++calls;
+    return false;
+  });
+  EXPECT_FALSE(elsewhere);
+  EXPECT_GT(calls, 0);
+}
+
+TEST(HeadSolver, NumberOfThreadsChangesNoPenalty) {
+  const HeadProblem problem = blobs(300, 8, 0.2);
+  const int threads = at::get_num_threads();
+  std::vector<HeadSolution> found;
+  for (const int count : {1, 4}) {
+    at::set_num_threads(count);
+    found.push_back(solve_head(problem, {}));
+  }
+  at::set_num_threads(threads);
+  ASSERT_EQ(found[0].trials.size(), found[1].trials.size());
+  for (size_t i = 0; i < found[0].trials.size(); ++i)
+    EXPECT_EQ(found[0].trials[i].loss, found[1].trials[i].loss) << i;
 }
 
 TEST(HeadSolver, StopsWhenAsked) {

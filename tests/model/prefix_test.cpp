@@ -116,6 +116,23 @@ TEST(FrozenPrefix, LeavesTheImagesAlone) {
   }
 }
 
+TEST(FrozenPrefix, APreferredWayIsTakenUntimed) {
+  const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
+  FrozenPrefix prefix(chain, 2, InferenceKind::automatic, 10000);
+  prefix.prefer(InferenceKind::folded);
+  prefix.run(images(4));
+  EXPECT_EQ(prefix.choice().kind, InferenceKind::folded);
+  EXPECT_EQ(prefix.choice().trials.size(), 1u);
+}
+
+TEST(FrozenPrefix, APreferredWayThatIsImpossibleGivesWayToPlain) {
+  const BlockChain chain(make_classifier(tiny::uncuttable(), tiny::input()));
+  FrozenPrefix prefix(chain, 1, InferenceKind::automatic, 10000);
+  prefix.prefer(InferenceKind::fused);
+  prefix.run(images(2));
+  EXPECT_EQ(prefix.choice().kind, InferenceKind::plain);
+}
+
 TEST(FrozenPrefix, AnImpossibleWayIsAUsageError) {
   // Its only block without the head is the identity: no convolution there.
   const BlockChain chain(make_classifier(tiny::uncuttable(), tiny::input()));

@@ -114,6 +114,39 @@ TEST(FractionalPool, TakesTheMaximumOfTheRegionsThatItDraws) {
   }
 }
 
+TEST(FractionalPool, LeavesOutARowAndAColumn) {
+  const auto x = torch::randn({2, 3, 8, 12}, at::detail::createCPUGenerator(4));
+  torch::manual_seed(21);
+  const auto y = fractional_max_pool2d(x, {2, 2}, {2, 2}, {0, 0}, false);
+  torch::manual_seed(21);
+  const auto row = torch::randint(2, {1}).item<int64_t>();
+  const auto column = torch::randint(2, {1}).item<int64_t>();
+  const auto u = torch::rand({2, 1, 2});
+  for (int64_t n = 0; n < 2; ++n) {
+    const auto columns = starts(11, 6, 2, u[n][0][0].item<float>());
+    const auto rows = starts(7, 4, 2, u[n][0][1].item<float>());
+    for (int64_t i = 0; i < 4; ++i)
+      for (int64_t j = 0; j < 6; ++j)
+        EXPECT_TRUE(x[n].slice(1, row + rows[i], row + rows[i] + 2)
+                        .slice(2, column + columns[j], column + columns[j] + 2)
+                        .amax({1, 2})
+                        .equal(y[n].select(1, i).select(1, j)))
+            << n << " " << i << " " << j;
+  }
+}
+
+TEST(FractionalPool, OfBfloat16IsThatOfItsNumbers) {
+  const auto x = torch::randn({2, 3, 16, 16}, at::detail::createCPUGenerator(6))
+                     .to(torch::kBFloat16);
+  const auto pool = [](const torch::Tensor& of) {
+    torch::manual_seed(31);
+    return fractional_max_pool2d(of, {2, 2}, {2, 2}, {0, 0}, false);
+  };
+  const auto seen = pool(x);
+  EXPECT_EQ(seen.scalar_type(), torch::kBFloat16);
+  EXPECT_TRUE(seen.to(torch::kFloat).equal(pool(x.to(torch::kFloat))));
+}
+
 TEST(FractionalPool, IsAsLargeOnAverageAsTheModelsPool) {
   const auto x =
       torch::randn({8, 4, 32, 32}, at::detail::createCPUGenerator(3));

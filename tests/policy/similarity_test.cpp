@@ -63,6 +63,27 @@ TEST_F(MeasureSimilarity, StatesSizeAndColour) {
   EXPECT_EQ(seen.grey, 0);
 }
 
+TEST_F(MeasureSimilarity, StatesTheShareOfGreyPictures) {
+  for (int i = 0; i < 12; ++i)
+    test::write_picture(folder_ / ("data/a/" + std::to_string(i) + ".png"),
+                        test::flat_picture(20 + i, 24, {99, 99, 99}));
+  const ImageFolder folder = scan();
+  const auto grey = folder.counts(folder.train).at(0);
+  ASSERT_GT(grey, 0);
+  EXPECT_NEAR(
+      measure(tiny::traced(false), folder).grey,
+      static_cast<double>(grey) / static_cast<double>(std::ssize(folder.train)),
+      1e-12);
+}
+
+TEST_F(MeasureSimilarity, TheSizeOfEveryFormatIsKnown) {
+  for (const char* name : {"a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"}) {
+    const std::string path =
+        test::write_picture(folder_ / name, test::blob_picture(37, 52, 1));
+    EXPECT_EQ(median_shorter_side({{path, 0, ""}}), 37) << name;
+  }
+}
+
 TEST_F(MeasureSimilarity, FindsWhatItKnows) {
   const ImageFolder folder = scan();
   const std::string cache = folder_ / "cache";
@@ -78,16 +99,17 @@ TEST_F(MeasureSimilarity, CountsPicturesWithoutColour) {
   input.std = {0.2, 0.3, 0.4};
   const auto grey = test::flat_picture(16, 16, {90, 90, 90}),
              nearly = test::flat_picture(16, 16, {90, 91, 90}),
-             red = test::flat_picture(16, 16, {99, 90, 90});
+             red = test::flat_picture(16, 16, {99, 90, 90}),
+             brown = test::flat_picture(16, 16, {92, 91, 89});
   cv::Mat one_red_place = grey.clone();
   one_red_place.at<cv::Vec3b>(3, 4) = {99, 90, 90};
   for (const char* channels : {"RGB", "BGR"}) {
     input.channels = channels;
-    EXPECT_EQ(count_grey(
-                  torch::stack({normalise(grey, input),
-                                normalise(nearly, input), normalise(red, input),
-                                normalise(one_red_place, input)}),
-                  input),
+    EXPECT_EQ(count_grey(torch::stack(
+                             {normalise(grey, input), normalise(nearly, input),
+                              normalise(red, input), normalise(brown, input),
+                              normalise(one_red_place, input)}),
+                         input),
               2)
         << channels;
   }

@@ -27,8 +27,8 @@ struct OtherRows {
 
 /// Five heads, each solved as solve_head does on four of five stratified folds
 /// of pictures, predict the fold that is left.
-/// The folds are solved side by side, each by one thread: the features must be
-/// in memory, and `stop` is asked by several threads, one at a time.
+/// Folds of a small head are solved side by side: several threads may read the
+/// features at once.
 /// share  of the pictures of each class that the heads learn from, in (0, 1];
 ///        those of a smaller share are among those of a larger one
 HeldOut predict_held_out(const HeadProblem& problem, double l2,
@@ -38,7 +38,6 @@ HeldOut predict_held_out(const HeadProblem& problem, double l2,
 
 /// Walks the penalties from strong to weak on all folds at once, until the
 /// loss has risen twice, on at most 4096 rows, which are brought into memory.
-/// `stop` is asked by several threads, one at a time.
 std::vector<PenaltyTrial> try_penalties(const HeadProblem& problem,
                                         const std::function<bool()>& stop = {});
 

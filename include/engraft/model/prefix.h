@@ -63,6 +63,11 @@ class FrozenPrefix {
   FrozenPrefix(const BlockChain& chain, int64_t end, InferenceKind kind,
                int64_t pictures, std::vector<int64_t> taps = {});
   ~FrozenPrefix();
+
+  /// Takes this way without timing others, in place of what `automatic` would
+  /// find out; plain where it differs too much here. Before the first pictures.
+  void prefer(InferenceKind kind);
+
   FrozenPrefix(FrozenPrefix&&) noexcept;
   FrozenPrefix& operator=(FrozenPrefix&&) noexcept;
 
