@@ -9,7 +9,7 @@ namespace {
 struct Pool {
   int64_t height, width, kernel, stride, padding;
   bool ceil_mode;
-  bool random;  ///< whether regions of the kernel's size or one more can vary
+  bool random;  ///< whether regions of the kernel's size can vary
 };
 
 class FractionalPooling : public testing::TestWithParam<Pool> {
@@ -87,6 +87,30 @@ std::vector<int64_t> starts(int64_t input, int64_t output, int64_t size,
   return out;
 }
 
+/// Along one dimension: places [first, first + places) in regions of `size`.
+struct Along {
+  int64_t first, places, size;
+};
+
+/// y [N, C, H, W] holds the maxima of x over the regions that u [N, 1, 2]
+/// means.
+void expect_maxima(const torch::Tensor& x, const torch::Tensor& y,
+                   const torch::Tensor& u, Along rows, Along columns) {
+  for (int64_t n = 0; n < y.size(0); ++n) {
+    const auto left = starts(columns.places, y.size(3), columns.size,
+                             u[n][0][0].item<float>());
+    const auto top =
+        starts(rows.places, y.size(2), rows.size, u[n][0][1].item<float>());
+    for (int64_t i = 0; i < y.size(2); ++i)
+      for (int64_t j = 0; j < y.size(3); ++j)
+        EXPECT_TRUE(x[n].narrow(1, rows.first + top[i], rows.size)
+                        .narrow(2, columns.first + left[j], columns.size)
+                        .amax({1, 2})
+                        .equal(y[n].select(1, i).select(1, j)))
+            << n << " " << i << " " << j;
+  }
+}
+
 TEST(FractionalPool, TakesTheMaximumOfTheRegionsThatItDraws) {
   const auto x =
       torch::randn({4, 3, 10, 13}, at::detail::createCPUGenerator(2));
@@ -100,17 +124,7 @@ TEST(FractionalPool, TakesTheMaximumOfTheRegionsThatItDraws) {
     const auto first = torch::randint(2, {1}).item<int64_t>();
     const auto u = torch::rand({4, 1, 2});
     ASSERT_EQ(y.sizes(), (std::vector<int64_t>{4, 3, 5, 7}));
-    for (int64_t n = 0; n < 4; ++n) {
-      const auto columns = starts(13, 7, 3, u[n][0][0].item<float>());
-      const auto rows = starts(9, 5, 2, u[n][0][1].item<float>());
-      for (int64_t i = 0; i < 5; ++i)
-        for (int64_t j = 0; j < 7; ++j)
-          EXPECT_TRUE(x[n].slice(1, first + rows[i], first + rows[i] + 2)
-                          .slice(2, columns[j], columns[j] + 3)
-                          .amax({1, 2})
-                          .equal(y[n].select(1, i).select(1, j)))
-              << n << " " << i << " " << j;
-    }
+    expect_maxima(x, y, u, {first, 9, 2}, {0, 13, 3});
   }
 }
 
@@ -121,18 +135,8 @@ TEST(FractionalPool, LeavesOutARowAndAColumn) {
   torch::manual_seed(21);
   const auto row = torch::randint(2, {1}).item<int64_t>();
   const auto column = torch::randint(2, {1}).item<int64_t>();
-  const auto u = torch::rand({2, 1, 2});
-  for (int64_t n = 0; n < 2; ++n) {
-    const auto columns = starts(11, 6, 2, u[n][0][0].item<float>());
-    const auto rows = starts(7, 4, 2, u[n][0][1].item<float>());
-    for (int64_t i = 0; i < 4; ++i)
-      for (int64_t j = 0; j < 6; ++j)
-        EXPECT_TRUE(x[n].slice(1, row + rows[i], row + rows[i] + 2)
-                        .slice(2, column + columns[j], column + columns[j] + 2)
-                        .amax({1, 2})
-                        .equal(y[n].select(1, i).select(1, j)))
-            << n << " " << i << " " << j;
-  }
+  ASSERT_EQ(y.sizes(), (std::vector<int64_t>{2, 3, 4, 6}));
+  expect_maxima(x, y, torch::rand({2, 1, 2}), {row, 7, 2}, {column, 11, 2});
 }
 
 TEST(FractionalPool, OfBfloat16IsThatOfItsNumbers) {
