@@ -122,11 +122,6 @@ def fashion(count):
             in_folders(out / "train", count // len(demo_data.FASHION)))
 
 
-def hymenoptera():
-    root = SHARED / "data/hymenoptera"
-    return in_folders(root / "val"), in_folders(root / "train")
-
-
 def any_folder(root):
     """Folders of classes, or such in train/ and test/ or val/. Where there
     are all three, val/ is one to learn from too."""
@@ -153,7 +148,7 @@ def brain_mri():
 
 # name: gives the official test part, [] where there is none, and the others
 DATA = {
-    "hymenoptera": hymenoptera,
+    "hymenoptera": lambda: any_folder(SHARED / "data/hymenoptera"),
     "brain_mri": brain_mri,
     "stamps": stamps,
     "sign_digits": lambda: ([], in_folders(SHARED / "data/sign_digits")),

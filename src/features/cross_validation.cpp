@@ -46,17 +46,16 @@ class SideBySide {
   }
 
   void run(int64_t count, const std::function<void(int64_t)>& work) {
+    if (!team_) {
+      for (int64_t i = 0; i < count; ++i) work(i);
+      return;
+    }
     std::vector<std::future<void>> begun;
-    for (int64_t i = 0; i < count; ++i) {
-      if (!team_) {
-        work(i);
-        continue;
-      }
+    for (int64_t i = 0; i < count; ++i)
       begun.push_back(team_->begin([&work, i] {
         torch::NoGradGuard no_grad;  // is a thread's own
         work(i);
       }));
-    }
     for (const auto& one : begun)
       while (one.wait_for(kAskEvery) != std::future_status::ready) ask();
     wait_for_all(begun);

@@ -30,8 +30,9 @@ Regions regions(int64_t input, int64_t output, int64_t kernel) {
   Regions out{std::min(kernel, input - output + 1)};
   if (output < 3) return out;
   const int64_t room = input - out.size;
-  out.one_less = room % (output - 1) == 0 && room >= 2 * (output - 1);
-  out.random = out.one_less || room % (output - 1) != 0;
+  const bool whole = room % (output - 1) == 0;
+  out.one_less = whole && room >= 2 * (output - 1);
+  out.random = !whole || out.one_less;
   return out;
 }
 

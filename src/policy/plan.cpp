@@ -151,12 +151,11 @@ std::string why_similarity(const Similarity& s) {
   if (s.method == "batch_norm")
     out << "early features vary by a mean factor of e^" << s.value
         << " from the model's own pictures, " << (similar ? "at most" : "above")
-        << " e^" << s.border << " (" << s.images << " pictures" << what_kind(s)
-        << ")";
+        << " e^" << s.border;
   else
     out << "the original head's mean confidence is " << s.value << ", "
-        << (similar ? "at least " : "below ") << s.border << " (" << s.images
-        << " pictures" << what_kind(s) << ")";
+        << (similar ? "at least " : "below ") << s.border;
+  out << " (" << s.images << " pictures" << what_kind(s) << ")";
   if (s.uncertain) out << "; near the border, so both are allowed for";
   return out.str();
 }

@@ -59,8 +59,8 @@ struct HeadSolution {
 /// l2 unset: the penalty of least held-out loss in stratified cross-validation
 /// over pictures (five folds), walked from strong to weak with warm starts
 /// until the loss has risen twice, on at most 4096 rows. A function of its
-/// arguments alone. `stop` is asked between iterations; true ends with
-/// what there is.
+/// arguments alone. `stop` is asked between iterations; true ends with what
+/// there is.
 HeadSolution solve_head(const HeadProblem& problem, std::optional<double> l2,
                         const std::function<bool()>& stop = {});
 
