@@ -234,6 +234,10 @@ void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
     own = inputs.num_blocks;
     why = "all that fits into --time " + options.time;
   }
+  if (inputs.only_head) {
+    own = inputs.num_blocks;
+    why = "--optimizer lbfgs solves for the head, and trains no blocks";
+  }
   if (inputs.frozen_graph) {
     own = inputs.num_blocks;
     why = "the graph is frozen: only its head is left";
@@ -309,16 +313,14 @@ void decide_rates(const PlanInputs& inputs, const PlanOptions& options,
 }
 
 /// Passes that learn the head alone: all of them, or a first share.
-void decide_head_epochs(const PlanOptions& options, bool solved,
-                        TransferPlan& plan, Decisions& decisions) {
+void decide_head_epochs(const PlanOptions& options, TransferPlan& plan,
+                        Decisions& decisions) {
   // With a proof the first epoch is the solved head's, which is put aside.
   const int64_t aside = plan.proof ? 1 : 0;
   const int64_t rest = plan.epochs - aside;
   plan.head_epochs = decisions.decide<int64_t>(
       "head-epochs", options.head_epochs,
-      aside + (solved ? std::min<int64_t>(rest - 1, 1)
-                      : std::min<int64_t>(rest - 1,
-                                          std::max<int64_t>(1, rest / 5))),
+      aside + std::min<int64_t>(rest - 1, std::max<int64_t>(1, rest / 5)),
       plan.proof ? "the first solves for the head alone, to compare with; the "
                    "others warm up a fresh one, which would send noise into "
                    "the pretrained blocks"
@@ -372,12 +374,11 @@ void decide_proof(const PlanInputs& inputs, TransferPlan& plan,
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
                    const Quadrant& quadrant, int64_t total, bool live,
                    const Cut& cut, TransferPlan& plan, Decisions& decisions) {
-  plan.proof = live && inputs.solved_head && !inputs.solved_before_blocks &&
-               inputs.evidence.measured() && options.epochs.value_or(3) >= 3 &&
+  plan.proof = live && inputs.solved_head && inputs.evidence.measured() &&
+               options.epochs.value_or(3) >= 3 &&
                options.freeze_until == "auto";
   if (plan.proof) decide_proof(inputs, plan, decisions);
-  plan.solved_head = inputs.solved_head &&
-                     (!live || plan.proof || inputs.solved_before_blocks);
+  plan.solved_head = inputs.solved_head && (!live || plan.proof);
   plan.evaluation_view = plan.solved_head && inputs.evidence.measured();
   if (!live && plan.solved_head) {
     plan.epochs = plan.head_epochs = 1;
@@ -411,8 +412,7 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
            cut.passes < 1 ? ", cut to what fits into --time " + options.time
                           : std::string()));
   if (live)
-    decide_head_epochs(options, plan.solved_head && !plan.proof, plan,
-                       decisions);
+    decide_head_epochs(options, plan, decisions);
   else
     plan.head_epochs = plan.epochs;
 }

@@ -61,8 +61,10 @@ class Fit {
     check_precision(live_, chain_, settings_);
     if (plan_.proof) {
       const auto fresh = live_.snapshot();
-      if (features_.prepare(blocks, 1) && solve())
+      if (features_.prepare(blocks, 1)) {
+        solve();
         best_.set_aside("the head alone");
+      }
       // An optimum on features that do not move has large weights, which the
       // batch statistics and dropout of training throw off (sign digits: loss
       // 0.07 before, 11 in the first epoch of the blocks).
@@ -71,8 +73,9 @@ class Fit {
     }
     if (going_on() && features_.prepare(plan_.freeze_until, plan_.views)) {
       const int64_t first = std::ssize(result_.epochs) + 1;
-      if (plan_.head_epochs >= first &&
-          !(plan_.solved_head && !plan_.proof && solve()))
+      if (plan_.solved_head && !plan_.proof)
+        solve();
+      else if (plan_.head_epochs >= first)
         stage("head", blocks, first, plan_.head_epochs);
       if (going_on() && plan_.epochs > plan_.head_epochs)
         stage(plan_.freeze_until < blocks ? "blocks" : "head",
@@ -120,9 +123,8 @@ class Fit {
     others_.finish(result_);
   }
 
-  /// The head as the optimum on the features before it, as epoch 1. False
-  /// when the head is not a linear layer: it is then trained in epochs.
-  bool solve() {
+  /// The head as the optimum on the features before it, as epoch 1.
+  void solve() {
     EpochResult now;
     now.epoch = 1;
     now.epochs = plan_.epochs;
@@ -131,12 +133,10 @@ class Fit {
     const Stopwatch watch;
     live_.set_cut(chain_.num_blocks());
     const auto before = features_.before_head();
-    if (!before) return true;  // stopped
+    if (!before) return;  // stopped
     const auto& samples = settings_.folder.train;
     Activations& activations = *before->activations;
     const ViewRange views = before->views;
-    if (!is_linear_head(chain_, activations.read(samples, {0}, views.first)))
-      return false;
     result_.head = solve_final_layer(activations, chain_, settings_, views,
                                      [this] { return stopped(); });
     live_.set_head(result_.head->weight, result_.head->bias);
@@ -148,7 +148,6 @@ class Fit {
     // A stop leaves the best head so far, and that is worth keeping.
     const IgnoreStop ignore(*this);
     finish_epoch(now, watch, 0);
-    return true;
   }
 
   /// Epochs [first, last] with one optimizer and one course of the rate.

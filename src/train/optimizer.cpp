@@ -197,7 +197,7 @@ const std::vector<Row>& rows() {
 const Row& row_of(OptimizerKind kind) {
   for (const Row& row : rows())
     if (row.kind == kind) return row;
-  return row_of(OptimizerKind::adam);  // auto and lbfgs
+  return row_of(OptimizerKind::adam);  // auto
 }
 
 }  // namespace
@@ -209,7 +209,10 @@ const std::vector<OptimizerFamily>& optimizer_families() {
 }
 
 void OptimOptions::validate() const {
-  const Row& row = row_of(optimizer);
+  static const OptimizerFamily solver{
+      OptimizerKind::lbfgs, "a line search along a quasi-Newton direction", {}};
+  const OptimizerFamily& row =
+      optimizer == OptimizerKind::lbfgs ? solver : row_of(optimizer);
   const std::string unused = unused_flag(*this, row.parameters, rows());
   if (!unused.empty())
     fail(Fault::usage, unused, " is not used by --optimizer ",

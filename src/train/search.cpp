@@ -117,7 +117,8 @@ class Search {
     constexpr double kBackboneRate = 1e-4;  // the plan's, where it has none
     SpaceInputs out;
     out.blocks = meaning_->chain().num_blocks();
-    out.only_head = planned.classifier.frozen_graph;
+    out.only_head = planned.classifier.frozen_graph ||
+                    fixed_.optim.optimizer == OptimizerKind::lbfgs;
     out.whole_model = limit_ >= kTimeForWholeModels;
     out.epochs = planned.plan.epochs;
     out.lr = planned.plan.head_lr;

@@ -40,7 +40,8 @@ TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   // As the plan says, without measuring and proving it in every trial.
   std::string& freeze_until = out.base.plan.freeze_until;
   if (freeze_until == "auto" && !other_models_)
-    freeze_until = freeze_until_ == chain_.num_blocks()
+    freeze_until = out.optim.optimizer == OptimizerKind::lbfgs ||
+                           freeze_until_ == chain_.num_blocks()
                        ? "all"
                        : std::to_string(freeze_until_);
   return out;

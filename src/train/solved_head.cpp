@@ -52,20 +52,24 @@ std::pair<torch::Tensor, torch::Tensor> final_layer(const BlockChain& chain) {
 }  // namespace
 
 bool has_linear_head(const BlockChain& chain) {
-  return chain.num_blocks() > 0 && !chain.fused_head() &&
-         chain.head().kind != HeadKind::conv &&
-         chain.block(chain.num_blocks() - 1).output_size ==
-             std::vector<int64_t>{chain.head().features};
-}
-
-bool is_linear_head(const BlockChain& chain, const torch::Tensor& features) {
-  if (!has_linear_head(chain)) return false;
+  const HeadInfo& head = chain.head();
+  if (chain.num_blocks() == 0 || chain.fused_head() ||
+      head.kind == HeadKind::conv ||
+      chain.block(chain.num_blocks() - 1).output_size !=
+          std::vector<int64_t>{head.features})
+    return false;
   torch::NoGradGuard no_grad;
+  constexpr int64_t kRows = 4;
+  const auto features = torch::randn(
+      {kRows, head.features}, at::detail::createCPUGenerator(/*seed=*/0));
   const auto [weight, bias] = final_layer(chain);
   const int64_t end = chain.num_blocks() + 1;
-  const auto seen =
-      chain.run(features.to(chain.device()).clone(), end - 1, end).cpu();
-  const auto expected = torch::addmm(bias, features.cpu(), weight.t());
+  const auto seen = chain
+                        .run(features.to(chain.device(), /*non_blocking=*/false,
+                                         /*copy=*/true),
+                             end - 1, end)
+                        .cpu();
+  const auto expected = torch::addmm(bias, features, weight.t());
   return torch::allclose(seen, expected, 1e-3,
                          1e-4 * expected.abs().max().item<double>() + 1e-9);
 }

@@ -8,13 +8,9 @@
 
 namespace engraft {
 
-/// Whether the head block is the final layer and nothing else, as far as shapes
-/// tell.
-bool has_linear_head(const BlockChain& chain);
-
 /// Whether the head block is nothing but a linear layer on the features [N,
-/// head.features] before it, told by its numbers for these features.
-bool is_linear_head(const BlockChain& chain, const torch::Tensor& features);
+/// head.features] before it, told by its numbers for random ones.
+bool has_linear_head(const BlockChain& chain);
 
 /// Views [first, first + count) of every picture; -1 is the evaluation view.
 struct ViewRange {

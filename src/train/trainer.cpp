@@ -90,6 +90,26 @@ void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
        "torch.jit.freeze, or train the head alone with --freeze-until all");
 }
 
+/// `--optimizer lbfgs` where it cannot be kept to.
+void refuse_lbfgs(const BlockChain& chain, bool linear,
+                  int64_t freeze_override) {
+  if (!linear)
+    fail(Fault::usage,
+         "--optimizer lbfgs solves for a linear layer, and the head of this "
+         "model is more than that; --optimizer adam trains it");
+  if (freeze_override < 0 || freeze_override == chain.num_blocks()) return;
+  int64_t parameters = 0;
+  for (int64_t i = freeze_override; i < chain.num_blocks(); ++i)
+    parameters += chain.block(i).num_parameters;
+  fail(Fault::usage,
+       "--optimizer lbfgs looks at all pictures at each step, so it solves for "
+       "the head alone, on features that are computed once; --freeze-until "
+       "leaves ",
+       parameters,
+       " weights of blocks before it. Give --freeze-until all, or --optimizer "
+       "auto, which trains them too");
+}
+
 Json epoch_json(const EpochResult& e) {
   Json out{{"epoch", e.epoch},           {"stage", e.stage},
            {"train_loss", e.train_loss}, {"train_accuracy", e.train_accuracy},
@@ -362,10 +382,8 @@ PlanResult make_plan(const PlanCommandOptions& options,
   const bool linear = has_linear_head(chain);
   inputs.solved_head = linear && (optimizer == OptimizerKind::automatic ||
                                   optimizer == OptimizerKind::lbfgs);
-  inputs.solved_before_blocks = optimizer == OptimizerKind::lbfgs;
-  if (optimizer == OptimizerKind::lbfgs && !linear)
-    out.classifier.notes.push_back(
-        "the head is more than a linear layer: trained by adam, not by lbfgs");
+  inputs.only_head = optimizer == OptimizerKind::lbfgs;
+  if (inputs.only_head) refuse_lbfgs(chain, linear, freeze_override);
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;

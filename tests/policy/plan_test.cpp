@@ -94,6 +94,15 @@ TEST(ChoosePlan, OfAFrozenGraphOnlyTheHeadIsTrained) {
   EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, in.num_blocks);
 }
 
+TEST(ChoosePlan, AnUpdateRuleForTheHeadAloneTrainsTheHeadAlone) {
+  PlanInputs in = inputs(1000, SimilarityClass::different);
+  in.only_head = true;
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.freeze_until, in.num_blocks);
+  EXPECT_TRUE(plan.solved_head);
+  EXPECT_NE(reason(plan, "frozen").because.find("lbfgs"), std::string::npos);
+}
+
 TEST(ChoosePlan, ASolvedHeadTakesOneEpochAndSomeViews) {
   auto in = inputs(99, SimilarityClass::similar);
   const auto solved = choose_plan(in, {}, {});

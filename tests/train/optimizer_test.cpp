@@ -103,6 +103,9 @@ TEST(Optimizer, WhatARuleDoesNotUseIsRefused) {
   options = of(OptimizerKind::adagrad);
   options.momentum = 0.9;
   EXPECT_FAULT(options.validate(), Fault::usage, "--momentum");
+  options = of(OptimizerKind::lbfgs);
+  options.beta2 = 0.9;
+  EXPECT_FAULT(options.validate(), Fault::usage, "--optimizer lbfgs");
   options = of(OptimizerKind::adam);
   options.head_l2 = 1;
   EXPECT_FAULT(options.validate(), Fault::usage, "--head-l2");

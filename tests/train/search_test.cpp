@@ -8,6 +8,7 @@
 
 #include "support/expect_fault.h"
 #include "support/tiny_training.h"
+#include "train/search_reduce.h"
 
 namespace engraft {
 namespace {
@@ -222,6 +223,24 @@ TEST_F(Search, WhatHasNoEffectMakesNoCandidate) {
   callbacks.stop = [] { return true; };
   search(o, callbacks);
   EXPECT_EQ(count, 2);
+}
+
+TEST_F(Search, WithAnUpdateRuleForHeadsNoTrialHasBlocks) {
+  SearchOptions o = searching({});
+  o.train.optim.optimizer = OptimizerKind::lbfgs;
+  o.search.trials = 8;
+  for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
+  // Whatever the plan trains by steps.
+  PlanResult planned;
+  planned.classifier = make_classifier(tiny::traced(false), tiny::input());
+  planned.plan.freeze_until = 1;
+  EXPECT_EQ(
+      TrialMeaning(o.train, planned, {}).options({}).base.plan.freeze_until,
+      "all");
+  o.train.optim.optimizer = OptimizerKind::automatic;
+  EXPECT_EQ(
+      TrialMeaning(o.train, planned, {}).options({}).base.plan.freeze_until,
+      "1");
 }
 
 TEST_F(Search, RefusesBeforeAnyWork) {

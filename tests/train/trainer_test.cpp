@@ -116,12 +116,30 @@ TEST_F(Train, TheHeadAloneIsSolvedInOneEpoch) {
 TEST_F(Train, AHeadThatIsNoLinearLayerIsTrainedInEpochs) {
   tiny::conv_head().save(folder_ / "model.pt");
   auto o = options("all");
-  o.optim.optimizer = OptimizerKind::lbfgs;
   const auto result = train(o);
   EXPECT_FALSE(result.head);
-  EXPECT_NE(result.notes.back().find("lbfgs"), std::string::npos);
   EXPECT_FALSE(result.epochs.at(0).solved);
-  EXPECT_GT(result.epochs.size(), 1u);
+  EXPECT_EQ(result.epochs.size(), 4u);
+  o.optim.optimizer = OptimizerKind::lbfgs;
+  EXPECT_FAULT(train(o), Fault::usage, "--optimizer adam");
+}
+
+TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
+  auto o = options("auto");
+  o.base.plan.size = SizeClass::large;
+  o.base.plan.similarity = SimilarityClass::different;
+  o.optim.optimizer = OptimizerKind::lbfgs;
+  const auto result = train(o);
+  EXPECT_TRUE(result.head);
+  EXPECT_EQ(result.epochs.size(), 1u);
+  EXPECT_EQ(result.plan.freeze_until,
+            BlockChain(result.classifier).num_blocks());
+  o.base.plan.freeze_until = "none";
+  // All parameters of tiny::traced but the head's.
+  int64_t weights = 0;
+  for (const auto& p : torch::jit::load(o.base.model).named_parameters())
+    if (p.name.rfind("fc_", 0) != 0) weights += p.value.numel();
+  EXPECT_FAULT(train(o), Fault::usage, std::to_string(weights) + " weights");
 }
 
 TEST_F(Train, MiniBatchOptimizersTrainTheHeadToo) {

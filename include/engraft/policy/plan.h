@@ -34,8 +34,8 @@ struct PlanInputs {
   bool frozen_graph = false;               ///< only the head can be trained
   /// The head is solved by L-BFGS on all its features at once, not in epochs.
   bool solved_head = true;
-  /// Blocks are trained from the solved head on, for those who ask for it.
-  bool solved_before_blocks = false;
+  /// The update rule that was asked for is none for blocks.
+  bool only_head = false;
   /// What training was measured to cost, for a budget of `seconds`.
   std::optional<Speed> speed;
   double seconds = 0;  ///< the run may take; 0 for no limit

@@ -31,10 +31,9 @@ struct OptimizerFamily {
 /// All that go by steps.
 const std::vector<OptimizerFamily>& optimizer_families();
 
-/// LibTorch's optimizer of options.optimizer (adam for auto and lbfgs, which
-/// then trains what cannot be solved) with every option set on every group:
-/// options of a C++ group do not inherit the optimizer's defaults. Adam and
-/// AdamW by LibTorch's fused step.
+/// LibTorch's optimizer of options.optimizer (adam for auto) with every option
+/// set on every group: options of a C++ group do not inherit the optimizer's
+/// defaults. Adam and AdamW by LibTorch's fused step.
 ///   sgd       v = momentum v + g;  w -= lr v (Sutskever et al. 2013, eq. 1)
 ///   nesterov  the same, w -= lr (g + momentum v)
 ///   adagrad   Duchi et al. 2011

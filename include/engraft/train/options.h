@@ -57,8 +57,11 @@ struct OptimOptions {
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("optimizer", self.optimizer,
-          "update rule; auto trains the head by lbfgs, blocks by adam", Any{});
+    visit(
+        "optimizer", self.optimizer,
+        "update rule; auto trains the head by lbfgs, blocks by adam, and lbfgs "
+        "the head alone",
+        Any{});
     visit("head-l2", self.head_l2,
           "L2 penalty of the head with lbfgs, on standardised features (auto: "
           "by cross-validation)",
