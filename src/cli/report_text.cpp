@@ -69,7 +69,8 @@ std::string view_table(const Report& report) {
   std::vector<Row> rows{{"", "top-1", "points", "log loss"}};
   for (const auto& [view, top1, loss] : report.views) {
     const double gain = 100 * (top1 - report.views.front().top1);
-    rows.push_back({view, percent(top1), (gain < 0 ? "" : "+") + fixed(gain, 1),
+    rows.push_back({view, percent(top1),
+                    std::string(gain < 0 ? "" : "+") + fixed(gain, 1),
                     fixed(loss, 3)});
   }
   return "views\n" + table(rows, kIndent);

@@ -76,6 +76,20 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
            "those that were held out");
 }
 
+/// With as many crops as all models' records allow, where none are asked for.
+ViewOptions settled(ViewOptions view, const std::vector<TestedModel>& models) {
+  if (view.crops) return view;
+  view.crops = kTenCrops;
+  for (const TestedModel& model : models) {
+    const Json& record = model.classifier.record;
+    if (record.is_object())
+      view.crops = std::min(
+          *view.crops,
+          record.value("plan", Json::object()).value("test_crops", kTenCrops));
+  }
+  return view;
+}
+
 /// What --mc-samples asks for, before any picture is read.
 std::optional<Sampler> make_sampler(std::vector<TestedModel>& models,
                                     const EvalOptions& options) {
@@ -120,7 +134,7 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   report.split = selection.split;
   for (const int64_t output : outputs)
     report.classes.push_back(class_names(models)[output]);
-  const EvaluatorOptions how{options.view, options.batch_size,
+  const EvaluatorOptions how{settled(options.view, models), options.batch_size,
                              options.run.threads, options.run.inference};
   const int64_t passes = sampler ? 2 : 1;
   report = test_models(models, std::move(report), selection.samples, how,

@@ -62,7 +62,7 @@ SampledTest evaluate_sampled(const TestedModel& model, const Sampler& sampler,
     done += item->pictures();
     if (progress) progress(done, total);
   }
-  const Evaluation figures{view.crops, view.average, metrics.result(),
+  const Evaluation figures{view.num_crops(), view.average, metrics.result(),
                            watch.seconds(), view.scales.values};
   return {sampler.noise(), sampler.text(), figures,
           separations(torch::cat(uncertainty), torch::cat(right))};

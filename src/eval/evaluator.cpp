@@ -94,7 +94,7 @@ Evaluated evaluate(const BlockChain& chain, const InputSpec& input,
                     done += batch.labels.size(0);
                     if (progress) progress(done, total);
                   });
-  const Evaluation main{view.crops, view.average, metrics.all(),
+  const Evaluation main{view.num_crops(), view.average, metrics.all(),
                         watch.seconds(), view.scales.values};
   if (view.views() == 1) return {main, main, model.choice(), metrics.each()};
   return {main,

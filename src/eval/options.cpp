@@ -14,8 +14,8 @@ void require_models(const std::string& model,
 }  // namespace
 
 void ViewOptions::validate() const {
-  if (crops != 1 && crops != 5 && crops != 10)
-    fail(Fault::usage, "--crops: ", crops, " is not one of 1, 5, 10");
+  if (crops && crops != 1 && crops != 5 && crops != kTenCrops)
+    fail(Fault::usage, "--crops: ", *crops, " is not one of 1, 5, 10");
   if (scales.values.empty()) fail(Fault::usage, "--scales: no factor is given");
   std::set<double> seen;
   for (const double scale : scales.values)

@@ -80,7 +80,7 @@ LoaderOptions view_loader(const InputSpec& input, const ViewOptions& view,
                           int64_t batch_size, int64_t threads) {
   LoaderOptions out;
   out.input = input;
-  out.crops = view.crops;
+  out.crops = view.num_crops();
   out.scales = view.scales.values;
   out.batch_size = (batch_size + view.views() - 1) / view.views();
   // Two pictures ahead for every thread; many views of each take memory.

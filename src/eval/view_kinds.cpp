@@ -25,7 +25,7 @@ double centre_scale(const ViewOptions& options) {
 
 std::vector<ViewKind> view_kinds(const ViewOptions& options) {
   const auto& scales = options.scales.values;
-  const int64_t crops = options.crops;
+  const int64_t crops = options.num_crops();
   const double own = centre_scale(options);
   const int64_t place = std::ranges::find(scales, own) - scales.begin();
   std::vector<ViewKind> kinds{

@@ -37,8 +37,7 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   out += val * stepped * (1 - frozen) * speed.inference;
   const auto tested =
       static_cast<double>(inputs.val_pictures + inputs.test_pictures);
-  return out +
-         tested * static_cast<double>(inputs.test_views) * speed.inference;
+  return out + tested * static_cast<double>(plan.test_crops) * speed.inference;
 }
 
 }  // namespace engraft

@@ -504,6 +504,22 @@ AugmentStrength decide_strength(const PlanInputs& inputs,
   return decisions.decide("augment", augment.augment, own, why);
 }
 
+/// No test by views that take the class away; flip as decide_flips has it.
+int64_t decide_test_crops(const PlanInputs& inputs, bool flip,
+                          Decisions& decisions) {
+  constexpr int64_t kCentre = 1, kFive = 5, kTen = 10;
+  const ViewProbe* standard =
+      find_view(inputs.evidence.views, name_of(AugmentStrength::standard));
+  if (standard && loses_class(*standard, kStandardLoss)) {
+    decisions.add("test crops", "1",
+                  "the centre, where others would not see all of it");
+    return kCentre;
+  }
+  if (flip) return kTen;
+  decisions.add("test crops", "5", "corners and centre, no mirror images");
+  return kFive;
+}
+
 TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                       const AugmentOptions& augment, int64_t freeze_override,
                       const Cut& cut) {
@@ -533,8 +549,9 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
   decide_views(inputs, options, total, live, cut, plan, decisions);
   const AugmentStrength strength =
       decide_strength(inputs, augment, quadrant.augment, decisions);
-  plan.augment =
-      augment_settings(strength, decide_flips(inputs, augment, decisions));
+  const AugmentOptions flipped = decide_flips(inputs, augment, decisions);
+  plan.augment = augment_settings(strength, flipped);
+  plan.test_crops = decide_test_crops(inputs, flipped.flip, decisions);
   plan.advice = advice(inputs);
   if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);
   return plan;
@@ -585,6 +602,7 @@ Json to_json(const TransferPlan& plan) {
       {"backbone_lr", plan.backbone_lr},
       {"block_decay", plan.block_decay},
       {"augment", to_json(plan.augment)},
+      {"test_crops", plan.test_crops},
       {"reasons", reasons}};
 }
 

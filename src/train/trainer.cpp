@@ -439,6 +439,8 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   result.folder = std::move(planned.folder);
   result.plan = std::move(planned.plan);
   result.notes = result.classifier.notes;
+  TrainOptions testing = options;
+  if (!testing.view.crops) testing.view.crops = result.plan.test_crops;
   if (!options.preview.empty())
     write_preview(options.preview, result.folder, result.plan.augment,
                   result.classifier.input, options.base.run.seed);
@@ -472,14 +474,14 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
     result.classifier.classes = result.folder.classes;
     // Tests may take long, and be stopped: the model is safe before them.
     const bool long_test =
-        !options.view.centre_only() || !result.folder.test.empty();
+        !testing.view.centre_only() || !result.folder.test.empty();
     if (long_test || result.interrupted) {
       save_result(result, chain, options, temperature);
       clock.end("save");
     }
     if (!result.interrupted) {
       const bool tested =
-          test_result(result, chain, fitted, options, callbacks);
+          test_result(result, chain, fitted, testing, callbacks);
       clock.end("test");
       if (tested || !long_test) {
         save_result(result, chain, options, temperature);

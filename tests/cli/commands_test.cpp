@@ -62,6 +62,27 @@ TEST_F(CliCommands, EvalPrintsFiguresAndJsonWithTheSame) {
   EXPECT_EQ(json["one_crop"]["images"], 18);
 }
 
+TEST_F(CliCommands, EvalLooksAtTheCropsThatTrainingFoundRight) {
+  const std::string out = folder_ / "upright.pt";
+  auto words = training(out);
+  words[6] = "--no-flip";
+  words.erase(words.begin() + 7);
+  words.push_back("--json");
+  const Outcome trained = run_engraft(words);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(Json::parse(trained.out)["val"]["crops"], 5);
+  const std::vector<std::string> eval{"eval", out, data_, "--json"};
+  EXPECT_EQ(Json::parse(run_engraft(eval).out)["crops"], 5);
+  auto asked = eval;
+  asked.insert(asked.end(), {"--crops", "10"});
+  EXPECT_EQ(Json::parse(run_engraft(asked).out)["crops"], 10);
+  asked = eval;  // of two the one that allows fewer
+  const std::string other = folder_ / "other.pt";
+  ASSERT_EQ(run_engraft(training(other)).code, 0);
+  asked.insert(asked.end(), {"--with", other});
+  EXPECT_EQ(Json::parse(run_engraft(asked).out)["crops"], 5);
+}
+
 TEST_F(CliCommands, EvalBelowTheGateExitsWith1AndOtherClassesWith3) {
   std::filesystem::copy_file(data_ + "/red/0.png", data_ + "/green/red.png");
   const Outcome gate =

@@ -43,7 +43,7 @@ TEST(CliHelp, ShowsRangesDefaultsAndTheNegatedSwitch) {
   for (const char* part :
        {"--momentum X", "(auto: 0.9, rmsprop 0; 0 to 0.9999)",
         "--optimizer auto|sgd|nesterov|adagrad|rmsprop|adam|adamw|lbfgs",
-        "--no-flip", "--mean R G B", "--crops N", "default 10", "--config FILE",
+        "--no-flip", "--mean R G B", "--crops N", "1 to 10)", "--config FILE",
         "--seed N", "(at least 0; default 0)", "--json", "\nPlan:\n"})
     EXPECT_NE(help.find(part), std::string::npos) << part;
   EXPECT_EQ(help.find("--flip "), std::string::npos);

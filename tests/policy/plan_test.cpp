@@ -196,6 +196,23 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
   EXPECT_LT(choose_plan(in, {}, {}).freeze_until, 12);
 }
 
+TEST(ChoosePlan, NoTestLooksAtViewsThatTakeTheClassAway) {
+  auto in = with_probe(50, SimilarityClass::different, 0.9);
+  EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 10);
+  // Mirror images are something else: none of them.
+  in.evidence.flips[0].view_accuracy = 0.8;
+  in.evidence.flips[0].z = 4;
+  EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 5);
+  // As is what the borders leave of a picture.
+  in.evidence.views = {{"standard", 100, 0.9, 0.7, 4}};
+  EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 1);
+  AugmentOptions upright;
+  upright.flip = false;
+  EXPECT_EQ(
+      choose_plan(inputs(50, SimilarityClass::similar), {}, upright).test_crops,
+      5);
+}
+
 TEST(ChoosePlan, SaysWhatElseIsUnlikeThePretraining) {
   PlanInputs in = inputs(99, SimilarityClass::different);
   const auto because = [&] {

@@ -10,17 +10,21 @@ enum class ListFormat { text, csv, jsonl };
 ENGRAFT_ENUM_NAMES(CropAverage, "softmax", "logits");
 ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
 
+/// Of a test where nothing speaks against it.
+inline constexpr int64_t kTenCrops = 10;
+
 /// How pictures are looked at when a model is tested.
 struct ViewOptions {
-  int64_t crops = 10;
+  std::optional<int64_t> crops;
   CropAverage average = CropAverage::softmax;
   NumberList scales{{1}};
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("crops", self.crops,
-          "views of a picture that are averaged: 1 (centre), 5 (corners and "
-          "centre) or 10 (their mirror images too)",
+          "views of a picture that are averaged: 1 (centre, as predict does by "
+          "itself), 5 (corners and centre) or 10 (their mirror images too, as "
+          "tests do, without what training found to take the class away)",
           Range{1, 10});
     visit("average", self.average, "what is averaged over the crops", Any{});
     visit("scales", self.scales,
@@ -29,8 +33,9 @@ struct ViewOptions {
           Range{0.5, 3});
   }
   void validate() const;
+  int64_t num_crops() const { return crops.value_or(kTenCrops); }
   /// Of a picture.
-  int64_t views() const { return crops * std::ssize(scales.values); }
+  int64_t views() const { return num_crops() * std::ssize(scales.values); }
   /// Nothing but the model's own view, which validation looks at.
   bool centre_only() const;
 };

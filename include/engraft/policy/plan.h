@@ -39,9 +39,8 @@ struct PlanInputs {
   /// What training was measured to cost, for a budget of `seconds`.
   std::optional<Speed> speed;
   double seconds = 0;  ///< the run may take; 0 for no limit
-  /// Pictures that validation and testing look at, and views of each in the
-  /// test.
-  int64_t val_pictures = 0, test_pictures = 0, test_views = 10;
+  /// Pictures that validation and testing look at.
+  int64_t val_pictures = 0, test_pictures = 0;
 };
 
 /// One decision with the sentence that justifies it.
@@ -78,6 +77,7 @@ struct TransferPlan {
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
   AugmentSettings augment;
+  int64_t test_crops = 10;  ///< of a test, unless --crops says otherwise
   std::vector<Reason> reasons;
   std::vector<std::string> advice;  ///< to the user, in plain words
   double seconds = 0;               ///< that it will take; 0 when unknown
