@@ -24,20 +24,23 @@ namespace {
 constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
 // Multiplications that looking at the pictures may take, 6 to 8 s on two cores.
 constexpr double kMostWork = 3e11;
-// Pictures of which views are looked at, beside the pictures themselves.
-constexpr int64_t kViewed = 128;
+// Pictures of which views are looked at, beside the pictures themselves: of
+// mirror images more, as networks are taught to take them for the same.
+constexpr int64_t kViewed = 128, kMirrored = 256;
 // Shares of the depth that probes look at, besides all of it.
 constexpr double kDepths[] = {0.25, 0.5, 2.0 / 3, 5.0 / 6};
 struct Flip {
   const char* kind;
   int64_t dimension;  ///< of [N, 3, H, W]
+  int64_t pictures;
 };
-constexpr Flip kFlips[] = {{"horizontal", 3}, {"vertical", 2}};
+constexpr Flip kFlips[] = {{"horizontal", 3, kMirrored},
+                           {"vertical", 2, kViewed}};
 constexpr AugmentStrength kStrengths[] = {AugmentStrength::light,
                                           AugmentStrength::standard};
 constexpr double kShares[] = {0.25, 0.5};
 constexpr int64_t kStoredBytes = 16 << 10;
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 
 std::vector<int64_t> tapped_cuts(int64_t blocks) {
   std::vector<int64_t> cuts{0};  // thumbnails
@@ -166,54 +169,48 @@ class Measurement {
   /// The last features of other views of the first pictures: mirrored in each
   /// of kFlips, augmented in each of kStrengths.
   std::vector<OtherRows> other_views() const {
-    const int64_t count = std::min<int64_t>(kViewed, std::ssize(samples_));
-    const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
-    const int64_t kinds = std::ssize(kFlips) + std::ssize(kStrengths);
-    FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
-                        count * kinds, {chain_.num_blocks()});
+    FrozenPrefix prefix(
+        chain_, chain_.num_blocks(), options_.inference,
+        std::min<int64_t>(kMirrored + kViewed * (1 + std::ssize(kStrengths)),
+                          std::ssize(samples_) *
+                              (std::ssize(kFlips) + std::ssize(kStrengths))),
+        {chain_.num_blocks()});
     if (fastest_) prefix.prefer(*fastest_);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
     loading.batch_size = prefix.pictures_at_once(1);
     loading.shuffle = false;
-    std::vector<int64_t> mirrored;
-    for (const Flip& flip : kFlips) mirrored.push_back(flip.dimension);
-    std::vector<OtherRows> out = pass(prefix, some, loading, mirrored);
+    std::vector<OtherRows> out;
+    for (const Flip& flip : kFlips)
+      out.push_back(pass(prefix, flip.pictures, loading, flip.dimension));
     for (const AugmentStrength strength : kStrengths) {
       AugmentOptions unmirrored;
       unmirrored.flip = false;
       loading.augment = augment_settings(strength, unmirrored);
-      out.push_back(pass(prefix, some, loading, {0}).front());
+      out.push_back(pass(prefix, kViewed, loading, {}));
     }
     return out;
   }
 
-  /// What the blocks give for what a loader draws, once for each dimension in
-  /// which it is mirrored; 0 for not at all.
-  std::vector<OtherRows> pass(FrozenPrefix& prefix,
-                              const std::vector<Sample>& samples,
-                              const LoaderOptions& loading,
-                              const std::vector<int64_t>& mirrored) const {
-    Loader loader(samples, loading);
+  /// What the blocks give for what a loader draws of the first `most` pictures,
+  /// mirrored in a dimension or not.
+  OtherRows pass(FrozenPrefix& prefix, int64_t most,
+                 const LoaderOptions& loading,
+                 std::optional<int64_t> mirrored) const {
+    const int64_t count = std::min(most, std::ssize(samples_));
+    const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
+    Loader loader(some, loading);
     loader.start_epoch(1);
-    std::vector<std::vector<torch::Tensor>> seen(mirrored.size());
+    std::vector<torch::Tensor> seen;
     while (const auto batch = loader.next()) {
       if (stop_ && stop_()) break;
-      for (size_t i = 0; i < seen.size(); ++i)
-        seen[i].push_back(prefix
-                              .run(mirrored[i] > 0
-                                       ? batch->images.flip(mirrored[i])
-                                       : batch->images)
-                              .cpu());
+      seen.push_back(
+          prefix.run(mirrored ? batch->images.flip(*mirrored) : batch->images)
+              .cpu());
     }
-    std::vector<OtherRows> out;
-    for (const auto& parts : seen) {
-      const auto rows =
-          parts.empty() ? last().slice(0, 0, 0) : torch::cat(parts);
-      out.push_back({rows_of(rows), torch::arange(rows.size(0))});
-    }
-    return out;
+    const auto rows = seen.empty() ? last().slice(0, 0, 0) : torch::cat(seen);
+    return {rows_of(rows), torch::arange(rows.size(0))};
   }
 
   ViewProbe compare(const std::string& kind, const torch::Tensor& plain,
@@ -232,6 +229,15 @@ class Measurement {
     const auto won = static_cast<double>(
         (after & before.logical_not()).sum().item<int64_t>());
     out.z = lost + won > 0 ? (lost - won) / std::sqrt(lost + won) : 0;
+    const auto rows = labels.unsqueeze(1);
+    const auto more = (plain.narrow(0, 0, out.pictures).gather(1, rows) -
+                       views.gather(1, rows))
+                          .to(torch::kDouble);
+    out.loss_gain = more.mean().item<double>();
+    const double spread = out.pictures > 1 ? more.std().item<double>() : 0;
+    if (spread > 0)
+      out.loss_z = out.loss_gain /
+                   (spread / std::sqrt(static_cast<double>(out.pictures)));
     return out;
   }
 
@@ -284,7 +290,8 @@ std::vector<ViewProbe> views_from(const Json& json) {
   std::vector<ViewProbe> out;
   for (const Json& v : json)
     out.push_back({v.at("kind"), v.at("pictures"), v.at("accuracy"),
-                   v.at("view_accuracy"), v.at("z")});
+                   v.at("view_accuracy"), v.at("z"), v.at("loss_gain"),
+                   v.at("loss_z")});
   return out;
 }
 
@@ -295,7 +302,9 @@ Json views_to_json(const std::vector<ViewProbe>& views) {
                    {"pictures", v.pictures},
                    {"accuracy", v.accuracy},
                    {"view_accuracy", v.view_accuracy},
-                   {"z", v.z}});
+                   {"z", v.z},
+                   {"loss_gain", v.loss_gain},
+                   {"loss_z", v.loss_z}});
   return out;
 }
 

@@ -52,6 +52,31 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   EXPECT_EQ(features.rows.size(1), chain_.head().features);
 }
 
+TEST_F(MeasureEvidence, KnowsSidesFromMirrorImages) {
+  // Dark on the left or on the right: mirrored, one is the other.
+  for (int i = 0; i < 24; ++i)
+    for (const bool right : {false, true}) {
+      cv::Mat picture =
+          test::flat_picture(24, 24, cv::Scalar::all(150 + 4 * i));
+      picture.colRange(right ? 12 : 0, right ? 24 : 12) =
+          cv::Scalar::all(2 * i);
+      test::write_picture(folder_ / ("sides/" + std::to_string(right) + "/" +
+                                     std::to_string(i) + ".png"),
+                          picture);
+    }
+  const ImageFolder folder = scan_image_folder(folder_ / "sides", {}, 1, "");
+  const auto flips = measure(folder).evidence.flips;
+  const ViewProbe &horizontal = flips.at(0), &vertical = flips.at(1);
+  EXPECT_EQ(horizontal.pictures, std::ssize(folder.train));
+  EXPECT_GT(horizontal.accuracy, 0.9);
+  EXPECT_LT(horizontal.view_accuracy, 0.1);
+  EXPECT_GT(horizontal.z, 2);
+  EXPECT_GT(horizontal.loss_gain, 0.1);
+  EXPECT_GT(horizontal.loss_z, 2);
+  EXPECT_EQ(vertical.view_accuracy, vertical.accuracy);
+  EXPECT_LT(std::abs(vertical.loss_gain), 0.1);
+}
+
 TEST_F(MeasureEvidence, DoesNotSeeWhatIsHeldOut) {
   ImageFolder folder = scan();
   const Json before = to_json(measure(folder).evidence);

@@ -196,6 +196,21 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
   EXPECT_LT(choose_plan(in, {}, {}).freeze_until, 12);
 }
 
+TEST(ChoosePlan, MirrorImagesThatCostLossAreLeftOut) {
+  auto in = with_probe(50, SimilarityClass::different, 0.9);
+  const auto flips = [&](double gain, double z) {
+    in.evidence.flips[0].loss_gain = gain;
+    in.evidence.flips[0].loss_z = z;
+    return choose_plan(in, {}, {}).augment.flip;
+  };
+  EXPECT_TRUE(flips(0.06, 1.6));  // by chance
+  EXPECT_TRUE(flips(0.02, 4));    // too little
+  EXPECT_FALSE(flips(0.06, 2.2));
+  EXPECT_NE(reason(choose_plan(in, {}, {}), "flip")
+                .because.find("higher by 0.06 (2.2 standard errors)"),
+            std::string::npos);
+}
+
 TEST(ChoosePlan, NoTestLooksAtViewsThatTakeTheClassAway) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
   EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 10);

@@ -37,6 +37,9 @@ struct ViewProbe {
   /// One-sided McNemar statistic of the loss of accuracy; above about 2 the
   /// view is something else to the model.
   double z = 0;
+  /// Mean loss of the views over that of the pictures as they are, nats; and
+  /// the same over its own standard error.
+  double loss_gain = 0, loss_z = 0;
 };
 
 /// What a sample of the training pictures says about how to train: numbers
