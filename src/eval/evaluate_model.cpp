@@ -85,7 +85,7 @@ ViewOptions settled(ViewOptions view, const std::vector<TestedModel>& models) {
     if (record.is_object())
       view.crops = std::min(
           *view.crops,
-          record.value("plan", Json::object()).value("test_crops", kTenCrops));
+          record.value(Json::json_pointer("/plan/test_crops"), kTenCrops));
   }
   return view;
 }
