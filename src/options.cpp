@@ -61,6 +61,9 @@ void PlanCommandOptions::validate() const {
   if (plan.epochs && plan.head_epochs && *plan.head_epochs > *plan.epochs)
     fail(Fault::usage, "--head-epochs ", *plan.head_epochs,
          " is above --epochs ", *plan.epochs);
+  if (plan.deeper && plan.freeze_until != "auto")
+    fail(Fault::usage, "--deeper and --freeze-until ", plan.freeze_until,
+         " exclude each other: it goes on from blocks that the plan chose");
 }
 
 void InspectOptions::validate() const {

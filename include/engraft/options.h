@@ -227,6 +227,7 @@ struct PlanOptions {
   std::string freeze_until = "auto";
   std::optional<double> lr, backbone_lr, block_decay;
   std::optional<int64_t> epochs, head_epochs, batch_size, views;
+  bool deeper = false;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -269,6 +270,11 @@ struct PlanOptions {
           "used again over the epochs; 0 for new ones through these blocks in "
           "each epoch (auto: from epochs and cache)",
           Range{0, 100000});
+    visit("deeper", self.deeper,
+          "when the blocks that the plan trains prove better than the head "
+          "alone, train twice as many on from there, and keep that if it "
+          "proves better still",
+          Any{});
   }
 };
 

@@ -19,7 +19,7 @@ std::string describe_default(double number) {
 std::string describe_default(const NumberList& list) {
   std::string out;
   for (const double number : list.values)
-    out += (out.empty() ? "" : ",") + describe_default(number);
+    out.append(out.empty() ? "" : ",").append(describe_default(number));
   return out;
 }
 

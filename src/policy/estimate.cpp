@@ -35,6 +35,15 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   out += (train * (plan.views > 0 ? views : stepped) + val) * through(frozen);
   out += train * stepped * (1 - frozen) * speed.training;
   out += val * stepped * (1 - frozen) * speed.inference;
+  for (const DeeperStage& stage : plan.deeper) {
+    const double before = share_in_front(inputs, stage.cut);
+    const auto epochs = static_cast<double>(stage.epochs);
+    const auto passes =
+        static_cast<double>(stage.views > 0 ? stage.views : stage.epochs);
+    out += (train * passes + val) * through(before);
+    out += epochs * (1 - before) *
+           (train * speed.training + val * speed.inference);
+  }
   const auto tested =
       static_cast<double>(inputs.val_pictures + inputs.test_pictures);
   return out + tested * static_cast<double>(plan.test_crops) * speed.inference;

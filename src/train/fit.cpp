@@ -110,10 +110,11 @@ class Fit {
                                            : result_.proofs.back().to);
     const int64_t done = std::ssize(result_.epochs);
     if (features_.prepare(deeper.cut, deeper.views)) {
-      stage("blocks", deeper.cut, done + 1, done + deeper.epochs);
+      last_epoch_ = done + deeper.epochs;
+      stage("blocks", deeper.cut, done + 1, last_epoch_, deeper.rate);
       finish_others();
     }
-    return best_.settle(blocks_from(deeper.cut), plan_.proof_errors);
+    return best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
   }
 
   void finish_others() {
@@ -127,7 +128,7 @@ class Fit {
   void solve() {
     EpochResult now;
     now.epoch = 1;
-    now.epochs = plan_.epochs;
+    now.epochs = last_epoch_;
     now.stage = "head";
     now.solved = true;
     const Stopwatch watch;
@@ -150,9 +151,10 @@ class Fit {
     finish_epoch(now, watch, 0);
   }
 
-  /// Epochs [first, last] with one optimizer and one course of the rate.
-  void stage(const std::string& name, int64_t cut, int64_t first,
-             int64_t last) {
+  /// Epochs [first, last] with one optimizer and one course of the rate, from
+  /// `rate` of the plan's on.
+  void stage(const std::string& name, int64_t cut, int64_t first, int64_t last,
+             double rate = 1) {
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
@@ -164,13 +166,14 @@ class Fit {
         });
     if (cut < chain_.num_blocks()) result_.precisions.push_back(precision_);
     groups_ = live_.groups(plan_, options_);
-    rate_factor_ = 1;
+    rate_factor_ = rate;
+    for (ParameterGroup& group : groups_) group.lr *= rate;
     if (options_.find_lr) search_rate(name, first);
     optimizer_ = make_optimizer(groups_, options_);
     step_ = 0;
     const int64_t epochs = last - first + 1, steps = epochs * steps_in_epoch();
     schedule_.emplace(course(), steps);
-    others_.begin_stage(steps, epochs, last == plan_.epochs);
+    others_.begin_stage(steps, epochs, last == last_epoch_);
     for (const auto& technique : techniques_)
       technique->begin_stage(chain_, cut);
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
@@ -208,7 +211,7 @@ class Fit {
       return pass.loss.item<double>();
     });
     curve.stage = stage;
-    rate_factor_ = curve.suggestion;
+    rate_factor_ *= curve.suggestion;
     for (ParameterGroup& group : groups_) group.lr *= curve.suggestion;
     result_.rate_curves.push_back(std::move(curve));
   }
@@ -221,7 +224,7 @@ class Fit {
   void run_epoch(const std::string& stage, int64_t epoch) {
     EpochResult now;
     now.epoch = epoch;
-    now.epochs = plan_.epochs;
+    now.epochs = last_epoch_;
     now.stage = stage;
     const Stopwatch watch;
     const double waited = features_.seconds_waited();
@@ -438,7 +441,7 @@ class Fit {
     TrainProgress p;
     p.phase = phase;
     p.epoch = epoch;
-    p.epochs = plan_.epochs;
+    p.epochs = last_epoch_;
     p.images = tally.images;
     p.images_in_epoch = images;
     p.loss = tally.mean_loss();
@@ -453,7 +456,7 @@ class Fit {
                                   features_.val().num_samples()) /
                   p.images_per_second;
     p.eta_seconds =
-        static_cast<double>(plan_.epochs - epoch) * epoch_seconds +
+        static_cast<double>(last_epoch_ - epoch) * epoch_seconds +
         static_cast<double>(images - tally.images) / p.images_per_second;
     callbacks_.progress(p);
   }
@@ -475,7 +478,9 @@ class Fit {
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   std::optional<Schedule> schedule_;
   int64_t step_ = 0;
-  double rate_factor_ = 1;  ///< of the stage's range test
+  /// Of the stages that are sure to come.
+  int64_t last_epoch_ = plan_.epochs;
+  double rate_factor_ = 1;  ///< of the stage, and of its range test
   PrecisionChoice precision_;
   double epoch_seconds_ = 0;
 };

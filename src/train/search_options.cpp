@@ -7,6 +7,9 @@ void SearchOptions::validate() const {
   train.validate();
   const SearchSpace space = make_space(search.space, search.tries);
   refuse_fixed(space, train);
+  if (train.base.plan.deeper)
+    fail(Fault::usage,
+         "--deeper belongs to train: trials have their blocks given");
   if (search.method != SearchMethod::grid) return;
   if (space.empty())
     fail(Fault::usage,

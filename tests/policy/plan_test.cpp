@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "policy/estimate.h"
+
 namespace engraft {
 namespace {
 
@@ -298,6 +300,52 @@ TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
   EXPECT_NE(reason(choose_plan(in, {}, {}), "epochs")
                 .because.find("about 300 training pictures wrong"),
             std::string::npos);
+}
+
+TEST(ChoosePlan, MoreBlocksFollowWhereTheyAreAskedFor) {
+  auto in = with_probe(150, SimilarityClass::similar, 0.8);
+  in.block_outputs.assign(12, 1000);
+  EXPECT_TRUE(choose_plan(in, {}, {}).deeper.empty());
+  PlanOptions options;
+  options.deeper = true;
+  const auto plan = choose_plan(in, options, {});
+  ASSERT_EQ(plan.deeper.size(), 1u);
+  EXPECT_EQ(plan.freeze_until, 8);
+  EXPECT_EQ(plan.deeper[0].cut, 4);
+  EXPECT_EQ(plan.lowest_cut(), 4);
+  EXPECT_EQ(plan.deeper[0].views, 2);
+  EXPECT_LT(plan.deeper[0].rate, 1);
+  EXPECT_GT(plan.deeper[0].proof_errors, 0);
+  EXPECT_EQ(reason(plan, "deeper").value, "from block 4 on");
+  in.cache_bytes = 1000;
+  EXPECT_EQ(choose_plan(in, options, {}).deeper.at(0).views, 0);
+  // Nothing that could prove itself: the head alone, or no proof.
+  const auto head =
+      choose_plan(with_probe(50, SimilarityClass::similar, 0.99), options, {});
+  EXPECT_TRUE(head.deeper.empty());
+  EXPECT_EQ(reason(head, "deeper").value, "no");
+  in.solved_head = false;
+  EXPECT_TRUE(choose_plan(in, options, {}).deeper.empty());
+}
+
+TEST(ChoosePlan, ABudgetLeavesMoreBlocksOutFirst) {
+  auto in = with_probe(150, SimilarityClass::similar, 0.8);
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  PlanOptions options;
+  options.deeper = true;
+  const auto free = choose_plan(in, options, {});
+  ASSERT_EQ(free.deeper.size(), 1u);
+  auto without = free;
+  without.deeper.clear();
+  // 1500 pictures, of which 2 views pass 4 blocks of 12 once, and the other 8
+  // are trained for 6 epochs.
+  EXPECT_NEAR(free.seconds - estimate_seconds(in, without),
+              2 * 1500 * 0.01 / 3 + 6 * 1500 * 0.03 * 2 / 3, 1e-6);
+  in.seconds = free.seconds - 1;
+  const auto bound = choose_plan(in, options, {});
+  EXPECT_TRUE(bound.deeper.empty());
+  EXPECT_EQ(bound.epochs, free.epochs);
 }
 
 TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {

@@ -92,12 +92,22 @@ TEST_F(Proof, WithoutPicturesToJudgeByThePlanIsBelieved) {
 TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
   folder_of_images_.val.clear();
   plan_.freeze_until = chain_->num_blocks() - 1;
-  plan_.deeper = {{0, 1, 0}};
+  plan_.deeper = {{0, 1, 0, 0.25, 0.5}};
   const FitResult result = fit();
   ASSERT_EQ(result.proofs.size(), 2u);
   EXPECT_EQ(result.proofs[1].from, result.proofs[0].to);
   EXPECT_EQ(result.proofs[1].to, "all blocks");
-  EXPECT_EQ(result.epochs.size(), 5u);
+  EXPECT_EQ(result.proofs[0].errors, plan_.proof_errors);
+  EXPECT_EQ(result.proofs[1].errors, 0.5);
+  ASSERT_EQ(result.epochs.size(), 5u);
+  EXPECT_EQ(result.epochs[3].epochs, 4);
+  EXPECT_EQ(result.epochs[4].epochs, 5);
+  plan_.deeper[0].rate = 1;
+  const FitResult faster = fit();
+  EXPECT_EQ(faster.epochs[3].head_lr, result.epochs[3].head_lr);
+  EXPECT_DOUBLE_EQ(result.epochs[4].head_lr, 0.25 * faster.epochs[4].head_lr);
+  EXPECT_DOUBLE_EQ(result.epochs[4].backbone_lr,
+                   0.25 * faster.epochs[4].backbone_lr);
 }
 
 TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {

@@ -254,6 +254,9 @@ TEST_F(Search, RefusesBeforeAnyWork) {
   o = searching({});
   o.search.method = SearchMethod::grid;
   EXPECT_FAULT(search(o), Fault::usage, "what to combine");
+  o = searching({"lr=0.1,0.2"});
+  o.train.base.plan.deeper = true;
+  EXPECT_FAULT(search(o), Fault::usage, "--deeper");
   o = searching({"freeze-until=all,no-such-block"});
   EXPECT_FAULT(search(o), Fault::usage, "no-such-block");
 }

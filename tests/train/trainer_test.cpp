@@ -124,6 +124,12 @@ TEST_F(Train, AHeadThatIsNoLinearLayerIsTrainedInEpochs) {
   EXPECT_FAULT(train(o), Fault::usage, "--optimizer adam");
 }
 
+TEST_F(Train, DeeperGoesOnFromWhatThePlanChooses) {
+  auto o = options("1");
+  o.base.plan.deeper = true;
+  EXPECT_FAULT(train(o), Fault::usage, "--deeper and --freeze-until 1");
+}
+
 TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
   auto o = options("auto");
   o.base.plan.size = SizeClass::large;

@@ -51,6 +51,8 @@ struct Reason {
 /// More blocks, trained when those before have proved themselves.
 struct DeeperStage {
   int64_t cut = 0, epochs = 0, views = 0;
+  double rate = 1;          ///< of the plan's rates
+  double proof_errors = 1;  ///< by which it must be better, as in TransferPlan
 };
 
 /// What to train and how, in plain values.
