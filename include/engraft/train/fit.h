@@ -60,17 +60,17 @@ struct FitSettings {
 
 /// Trains: what the frozen blocks give is computed once (Activations), unless
 /// plan.views is 0; then the head alone for plan.head_epochs, solved by L-BFGS
-/// where the plan says so and the head is a linear layer on its features, else
-/// in epochs; then the blocks from plan.freeze_until on. Epoch e sees view
-/// (e - 1) mod plan.views of each picture.
+/// where the plan says so, which takes a linear layer, else in epochs; then the
+/// blocks from plan.freeze_until on. Epoch e sees view (e - 1) mod plan.views
+/// of each picture.
 ///
 /// Where plan.proof says so the head is solved first, on one view, and put
 /// aside; training begins anew with a fresh head, and its best epoch stays only
 /// when it is better than the head alone by plan.proof_errors (PairedTest).
-/// So it goes with each of plan.deeper, from the weights that are there, until
-/// one does not prove itself. The best epoch is that of the
-/// highest validation accuracy, the lower validation loss among equals, the
-/// last one without validation pictures.
+/// So it goes with each of plan.deeper, from the weights that are there, with
+/// its own rates and proof, until one does not prove itself. The best epoch is
+/// that of the highest validation accuracy, the lower validation loss among
+/// equals, the last one without validation pictures.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
