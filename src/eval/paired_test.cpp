@@ -1,8 +1,7 @@
 #include "engraft/eval/paired_test.h"
 
-#include <cmath>
-
 #include "engraft/eval/calibration.h"
+#include "statistics.h"
 
 namespace engraft {
 namespace {
@@ -32,16 +31,12 @@ PairedTest compare_paired(const torch::Tensor& first,
   const auto a = first.argmax(1).eq(labels), b = second.argmax(1).eq(labels);
   out.won = (b & a.logical_not()).sum().item<int64_t>();
   out.lost = (a & b.logical_not()).sum().item<int64_t>();
-  const auto n = static_cast<double>(out.pictures);
-  const auto difference = static_cast<double>(out.won - out.lost);
-  out.accuracy_gain = difference / n;
-  if (out.won + out.lost > 0)
-    out.accuracy_z =
-        difference / std::sqrt(static_cast<double>(out.won + out.lost));
+  out.accuracy_gain = static_cast<double>(out.won - out.lost) /
+                      static_cast<double>(out.pictures);
+  out.accuracy_z = mcnemar_z(out.won, out.lost);
   const auto gains = losses(first, labels) - losses(second, labels);
   out.loss_gain = gains.mean().item<double>();
-  const double spread = out.pictures > 1 ? gains.std().item<double>() : 0;
-  if (spread > 0) out.loss_z = out.loss_gain / (spread / std::sqrt(n));
+  out.loss_z = mean_over_error(gains);
   return out;
 }
 

@@ -22,28 +22,23 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   const Speed& speed = *inputs.speed;
   const auto train = static_cast<double>(training_pictures(inputs));
   const auto val = static_cast<double>(inputs.val_pictures);
-  const double frozen = share_in_front(inputs, plan.freeze_until);
   // Decoding is hidden behind what takes longer.
   const auto through = [&](double share) {
     return std::max(share * speed.inference, speed.decode);
   };
-  const auto views = static_cast<double>(plan.views);
-  const auto stepped =
-      static_cast<double>(plan.epochs - (plan.solved_head ? 1 : 0));
+  const auto stage = [&](int64_t cut, int64_t views, int64_t epochs) {
+    const double frozen = share_in_front(inputs, cut);
+    const auto passes = static_cast<double>(views > 0 ? views : epochs);
+    return (train * passes + val) * through(frozen) +
+           static_cast<double>(epochs) * (1 - frozen) *
+               (train * speed.training + val * speed.inference);
+  };
   double out = speed.fixed;
   if (plan.proof) out += (train + val) * through(1);
-  out += (train * (plan.views > 0 ? views : stepped) + val) * through(frozen);
-  out += train * stepped * (1 - frozen) * speed.training;
-  out += val * stepped * (1 - frozen) * speed.inference;
-  for (const DeeperStage& stage : plan.deeper) {
-    const double before = share_in_front(inputs, stage.cut);
-    const auto epochs = static_cast<double>(stage.epochs);
-    const auto passes =
-        static_cast<double>(stage.views > 0 ? stage.views : stage.epochs);
-    out += (train * passes + val) * through(before);
-    out += epochs * (1 - before) *
-           (train * speed.training + val * speed.inference);
-  }
+  out += stage(plan.freeze_until, plan.views,
+               plan.epochs - (plan.solved_head ? 1 : 0));
+  for (const DeeperStage& deeper : plan.deeper)
+    out += stage(deeper.cut, deeper.views, deeper.epochs);
   const auto tested =
       static_cast<double>(inputs.val_pictures + inputs.test_pictures);
   return out + tested * static_cast<double>(plan.test_crops) * speed.inference;

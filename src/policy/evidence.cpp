@@ -17,6 +17,7 @@
 #include "model/taps.h"
 #include "policy/near_duplicates.h"
 #include "policy/sample_evenly.h"
+#include "statistics.h"
 
 namespace engraft {
 namespace {
@@ -224,20 +225,14 @@ class Measurement {
     const auto after = views.argmax(1).eq(labels);
     out.accuracy = before.to(torch::kDouble).mean().item<double>();
     out.view_accuracy = after.to(torch::kDouble).mean().item<double>();
-    const auto lost = static_cast<double>(
-        (before & after.logical_not()).sum().item<int64_t>());
-    const auto won = static_cast<double>(
-        (after & before.logical_not()).sum().item<int64_t>());
-    out.z = lost + won > 0 ? (lost - won) / std::sqrt(lost + won) : 0;
+    out.z = mcnemar_z((before & after.logical_not()).sum().item<int64_t>(),
+                      (after & before.logical_not()).sum().item<int64_t>());
     const auto rows = labels.unsqueeze(1);
     const auto more = (plain.narrow(0, 0, out.pictures).gather(1, rows) -
                        views.gather(1, rows))
                           .to(torch::kDouble);
     out.loss_gain = more.mean().item<double>();
-    const double spread = out.pictures > 1 ? more.std().item<double>() : 0;
-    if (spread > 0)
-      out.loss_z = out.loss_gain /
-                   (spread / std::sqrt(static_cast<double>(out.pictures)));
+    out.loss_z = mean_over_error(more);
     return out;
   }
 

@@ -166,8 +166,8 @@ class Fit {
         });
     if (cut < chain_.num_blocks()) result_.precisions.push_back(precision_);
     groups_ = live_.groups(plan_, options_);
-    rate_factor_ = rate;
-    for (ParameterGroup& group : groups_) group.lr *= rate;
+    rate_factor_ = 1;
+    scale_stage(rate);
     if (options_.find_lr) search_rate(name, first);
     optimizer_ = make_optimizer(groups_, options_);
     step_ = 0;
@@ -178,6 +178,12 @@ class Fit {
       technique->begin_stage(chain_, cut);
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
       run_epoch(name, epoch);
+  }
+
+  /// All rates of the stage.
+  void scale_stage(double factor) {
+    rate_factor_ *= factor;
+    for (ParameterGroup& group : groups_) group.lr *= factor;
   }
 
   /// Snapshots are taken where a falling rate begins anew.
@@ -211,8 +217,7 @@ class Fit {
       return pass.loss.item<double>();
     });
     curve.stage = stage;
-    rate_factor_ *= curve.suggestion;
-    for (ParameterGroup& group : groups_) group.lr *= curve.suggestion;
+    scale_stage(curve.suggestion);
     result_.rate_curves.push_back(std::move(curve));
   }
 

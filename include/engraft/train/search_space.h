@@ -44,7 +44,7 @@ void refuse_fixed(const SearchSpace& space, const TrainOptions& fixed);
 /// What default_space looks at.
 struct SpaceInputs {
   int64_t blocks = 0;              ///< of the model, without its head
-  bool only_head = false;          ///< the backbone cannot be trained
+  bool only_head = false;          ///< no blocks can be trained
   bool whole_model = false;        ///< there is time to train all blocks
   int64_t epochs = 0;              ///< of the plan where it goes by steps
   double lr = 0, backbone_lr = 0;  ///< of the plan
