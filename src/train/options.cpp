@@ -1,6 +1,40 @@
 #include "engraft/train/options.h"
 
+#include <algorithm>
+
+#include "train/step_options.h"
+
 namespace engraft {
+namespace {
+
+/// What says how to go by steps, where the head is solved for.
+void refuse_steps(const TrainOptions& options) {
+  const Json given = to_json(options), initial = to_json(TrainOptions());
+  for (const std::string& name : step_options())
+    if (given.at(name) != initial.at(name))
+      fail(Fault::usage, "--", name,
+           " is for training by steps, and --optimizer lbfgs solves for the "
+           "head at once: leave one of them out");
+}
+
+}  // namespace
+
+const std::vector<std::string>& step_options() {
+  static const std::vector<std::string> names = [] {
+    // What of the planned, and what a solved head looks at too.
+    std::vector<std::string> out{"lr",          "backbone-lr", "block-decay",
+                                 "head-epochs", "batch-size",  "deeper"};
+    const std::vector<std::string> solver{"optimizer", "head-l2",
+                                          "label-smoothing", "class-weights"};
+    for (const Json& part :
+         {to_json(OptimOptions()), to_json(ScheduleOptions()),
+          to_json(RegulariserOptions()), to_json(MixOptions())})
+      for (const auto& [name, value] : part.items())
+        if (!std::ranges::count(solver, name)) out.push_back(name);
+    return out;
+  }();
+  return names;
+}
 
 void TrainOptions::validate() const {
   check_ranges(*this);
@@ -19,19 +53,7 @@ void TrainOptions::validate() const {
     fail(Fault::usage,
          "--precision bf16 is for live blocks, and --freeze-until all leaves "
          "none");
-  const auto needs_steps = [&](bool asked, const char* flag) {
-    if (asked && optim.optimizer == OptimizerKind::lbfgs)
-      fail(Fault::usage, flag,
-           " goes by steps, and --optimizer lbfgs does not");
-  };
-  needs_steps(optim.find_lr, "--find-lr");
-  needs_steps(optim.l1 > 0, "--l1");
-  needs_steps(mix.mixup > 0, "--mixup");
-  needs_steps(mix.cutmix > 0, "--cutmix");
-  needs_steps(mix.average != WeightAverage::none, "--weight-average");
-  needs_steps(mix.snapshots > 0, "--snapshots");
-  needs_steps(regularise.head_dropout > 0, "--head-dropout");
-  needs_steps(regularise.drop_connect > 0, "--drop-connect");
+  if (optim.optimizer == OptimizerKind::lbfgs) refuse_steps(*this);
   if (mix.snapshots > 0 && schedule.schedule != ScheduleKind::cosine &&
       schedule.schedule != ScheduleKind::restarts)
     fail(Fault::usage,

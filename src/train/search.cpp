@@ -68,11 +68,14 @@ class Search {
         callbacks_(callbacks),
         limit_(parse_duration(options.train.base.plan.time)),
         parts_(split_for_search(options.train, options.search.test_fraction)) {
-    // As for a head trained by steps: a solved one has no epochs to tell.
+    // Unless all heads are solved for, as for one trained by steps: a solved
+    // one has no epochs to tell.
+    const bool solver = options.train.optim.optimizer == OptimizerKind::lbfgs;
     PlanCommandOptions unhurried = options.train.base;
     unhurried.plan.time = "0";
-    const PlanResult planned = make_plan(unhurried, plan_callbacks(),
-                                         OptimizerKind::adam, &parts_.trials);
+    const PlanResult planned = make_plan(
+        unhurried, plan_callbacks(),
+        solver ? OptimizerKind::lbfgs : OptimizerKind::adam, &parts_.trials);
     fixed_ = shared_options(options, parts_, planned.plan);
     space_ = make_space(settings_.space, settings_.tries);
     const bool own_space = !space_.empty();

@@ -4,25 +4,9 @@
 #include <cmath>
 
 #include "train/solved_head.h"
+#include "train/step_options.h"
 
 namespace engraft {
-namespace {
-
-/// What only training by steps looks at.
-std::vector<std::string> step_names() {
-  std::vector<std::string> out{"lr",     "backbone-lr", "block-decay",
-                               "epochs", "head-epochs", "batch-size"};
-  for (const Json& part : {to_json(OptimOptions()), to_json(ScheduleOptions())})
-    for (const auto& [name, value] : part.items()) out.push_back(name);
-  std::erase_if(out, [](const std::string& name) {
-    return name == "optimizer" || name == "head-l2" ||
-           name == "label-smoothing" || name == "class-weights" ||
-           name == "find-lr" || name == "l1";
-  });
-  return out;
-}
-
-}  // namespace
 
 TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
                            const SearchSpace& space)
@@ -68,7 +52,8 @@ int64_t TrialMeaning::epochs(const TrainOptions& options) const {
 TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
   const TrainOptions all = options(trial);
   if (solved(all)) {
-    for (const std::string& name : step_names()) trial.erase(name);
+    trial.erase("epochs");
+    for (const std::string& name : step_options()) trial.erase(name);
   } else if (only_head(all)) {
     for (const char* name : {"backbone-lr", "block-decay", "head-epochs"})
       trial.erase(name);

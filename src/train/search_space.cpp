@@ -20,6 +20,8 @@ constexpr const char* kShared[] = {
     "threads", "verbose",      "device",         "val-fraction", "split-seed",
     "crops",   "average",      "scales",         "inference",    "mean",
     "std",     "cache-memory", "skip-unreadable"};
+/// What is for blocks that the plan chooses, and trials have theirs given.
+constexpr const char* kOfThePlan = "deeper";
 
 template <typename T>
 std::optional<T> number(const std::string& text) {
@@ -121,7 +123,8 @@ std::vector<std::string> searchable_names() {
   std::vector<std::string> out;
   const Json all = to_json(TrainOptions());
   for (const auto& [name, value] : all.items())
-    if (std::ranges::find(kShared, name) == std::end(kShared))
+    if (name != kOfThePlan &&
+        std::ranges::find(kShared, name) == std::end(kShared))
       out.push_back(name);
   return out;
 }
@@ -129,6 +132,9 @@ std::vector<std::string> searchable_names() {
 void check_name(const std::string& name) {
   const auto known = searchable_names();
   if (std::ranges::count(known, name)) return;
+  if (name == kOfThePlan)
+    fail(Fault::usage, "--try ", name,
+         ": belongs to train: trials have their blocks given");
   if (std::ranges::find(kShared, name) != std::end(kShared))
     fail(Fault::usage, "--try ", name,
          ": is the same for all trials, or they could not be compared");

@@ -81,16 +81,18 @@ int64_t peak_memory() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
+/// only_head  nothing but the head would be trained by itself
 void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
-                         int64_t freeze_override) {
+                         int64_t freeze_override, bool only_head) {
   if (!classifier.frozen_graph || freeze_override == blocks) return;
+  if (only_head && freeze_override < 0) return;
   fail(Fault::model, classifier.path,
        ": a frozen graph: its weights are constants with BatchNorm folded in, "
        "so its backbone cannot be trained. Export the model without "
        "torch.jit.freeze, or train the head alone with --freeze-until all");
 }
 
-/// `--optimizer lbfgs` where it cannot be kept to.
+/// `--optimizer lbfgs` where it cannot be kept to. Every block has weights.
 void refuse_lbfgs(const BlockChain& chain, bool linear,
                   int64_t freeze_override) {
   if (!linear)
@@ -371,19 +373,21 @@ PlanResult make_plan(const PlanCommandOptions& options,
   BlockChain chain(out.classifier);
   out.head = chain.head();
   clock.end("cut");
+  const bool linear = has_linear_head(chain);
+  const bool only_head = optimizer == OptimizerKind::lbfgs;
   const int64_t freeze_override =
       options.plan.freeze_until == "auto"
           ? -1
           : chain.find_block(options.plan.freeze_until);
-  refuse_frozen_graph(out.classifier, chain.num_blocks(), freeze_override);
+  refuse_frozen_graph(out.classifier, chain.num_blocks(), freeze_override,
+                      only_head);
+  if (only_head) refuse_lbfgs(chain, linear, freeze_override);
   PlanInputs inputs =
       plan_inputs(chain, out.folder, out.classifier.frozen_graph);
   inputs.cache_bytes = cache_bytes(options.cache);
-  const bool linear = has_linear_head(chain);
-  inputs.solved_head = linear && (optimizer == OptimizerKind::automatic ||
-                                  optimizer == OptimizerKind::lbfgs);
-  inputs.only_head = optimizer == OptimizerKind::lbfgs;
-  if (inputs.only_head) refuse_lbfgs(chain, linear, freeze_override);
+  inputs.solved_head =
+      linear && (optimizer == OptimizerKind::automatic || only_head);
+  inputs.only_head = only_head;
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;

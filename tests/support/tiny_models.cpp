@@ -227,6 +227,7 @@ Module ending(const std::string& kind, int64_t classes) {
       {"tuple", "  return " + logits + ", torch.mean(a, [2, 3])\n"},
       {"dict", "  return {'features': f, 'logits': " + logits + "}\n"},
       {"sigmoid", "  return torch.sigmoid(" + logits + ")\n"},
+      {"relu", "  return torch.relu(" + logits + ")\n"},
       {"cast",
        "  return torch.linear(f, self.fc_w.to(f.dtype), "
        "self.fc_b.to(f.dtype))\n"},

@@ -42,8 +42,8 @@ torch::jit::Module fast_attention(int64_t classes = 5, bool masked = false);
 torch::jit::Module writes_list(int64_t classes = 5);
 /// The residual model behind another ending: "softmax", "log_softmax",
 /// "tuple" (logits and an auxiliary output), "dict" (features and logits),
-/// "sigmoid", "cast" (the final layer's tensors brought to the features' type,
-/// as timm does), "complex" (a branch of numbers that bfloat16
+/// "sigmoid", "relu", "cast" (the final layer's tensors brought to the
+/// features' type, as timm does), "complex" (a branch of numbers that bfloat16
 /// does not have), "none" (features only), "two_images", "list_input".
 torch::jit::Module ending(const std::string& kind, int64_t classes = 5);
 /// Convolutions with each activation that can be fused, zeros put around their

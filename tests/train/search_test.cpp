@@ -227,6 +227,7 @@ TEST_F(Search, WhatHasNoEffectMakesNoCandidate) {
 
 TEST_F(Search, WithAnUpdateRuleForHeadsNoTrialHasBlocks) {
   SearchOptions o = searching({});
+  o.train.base.plan.batch_size.reset();
   o.train.optim.optimizer = OptimizerKind::lbfgs;
   o.search.trials = 8;
   for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
@@ -243,6 +244,17 @@ TEST_F(Search, WithAnUpdateRuleForHeadsNoTrialHasBlocks) {
       "1");
 }
 
+TEST_F(Search, RefusesOnceWhatNoTrialCanKeepTo) {
+  SearchOptions o = searching({"label-smoothing=0,0.1"});
+  o.train.base.plan.batch_size.reset();
+  o.train.optim.optimizer = OptimizerKind::lbfgs;
+  o.train.base.plan.freeze_until = "0";
+  EXPECT_FAULT(search(o), Fault::usage, "weights of blocks");
+  tiny::ending("relu").save(o.train.base.model);
+  o.train.base.plan.freeze_until = "auto";
+  EXPECT_FAULT(search(o), Fault::usage, "--optimizer adam trains it");
+}
+
 TEST_F(Search, RefusesBeforeAnyWork) {
   SearchOptions o = searching({"lr=0.1,0.2"});
   o.train.base.data = folder_ / "absent";
@@ -257,6 +269,8 @@ TEST_F(Search, RefusesBeforeAnyWork) {
   o = searching({"lr=0.1,0.2"});
   o.train.base.plan.deeper = true;
   EXPECT_FAULT(search(o), Fault::usage, "--deeper");
+  EXPECT_FAULT(search(searching({"deeper=true,false"})), Fault::usage,
+               "--try deeper");
   o = searching({"freeze-until=all,no-such-block"});
   EXPECT_FAULT(search(o), Fault::usage, "no-such-block");
 }

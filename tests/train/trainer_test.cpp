@@ -120,8 +120,22 @@ TEST_F(Train, AHeadThatIsNoLinearLayerIsTrainedInEpochs) {
   EXPECT_FALSE(result.head);
   EXPECT_FALSE(result.epochs.at(0).solved);
   EXPECT_EQ(result.epochs.size(), 4u);
+  o.base.plan.batch_size.reset();
   o.optim.optimizer = OptimizerKind::lbfgs;
   EXPECT_FAULT(train(o), Fault::usage, "--optimizer adam");
+}
+
+TEST_F(Train, ALinearLayerWithMoreBehindItIsTrainedInEpochs) {
+  // By its kind it is one; only what it computes tells.
+  tiny::ending("relu").save(folder_ / "model.pt");
+  auto o = options("all");
+  const auto result = train(o);
+  EXPECT_FALSE(result.head);
+  EXPECT_FALSE(result.epochs.at(0).solved);
+  EXPECT_EQ(result.epochs.size(), 4u);
+  o.base.plan.batch_size.reset();
+  o.optim.optimizer = OptimizerKind::lbfgs;
+  EXPECT_FAULT(train(o), Fault::usage, "more than that");
 }
 
 TEST_F(Train, DeeperGoesOnFromWhatThePlanChooses) {
@@ -134,6 +148,7 @@ TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
   auto o = options("auto");
   o.base.plan.size = SizeClass::large;
   o.base.plan.similarity = SimilarityClass::different;
+  o.base.plan.batch_size.reset();
   o.optim.optimizer = OptimizerKind::lbfgs;
   const auto result = train(o);
   EXPECT_TRUE(result.head);
@@ -146,6 +161,37 @@ TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
   for (const auto& p : torch::jit::load(o.base.model).named_parameters())
     if (p.name.rfind("fc_", 0) != 0) weights += p.value.numel();
   EXPECT_FAULT(train(o), Fault::usage, std::to_string(weights) + " weights");
+}
+
+TEST_F(Train, LbfgsRefusesWhatIsForSteps) {
+  const std::vector<std::pair<std::string, void (*)(TrainOptions&)>> flags = {
+      {"--lr", [](TrainOptions& o) { o.base.plan.lr = 0.1; }},
+      {"--backbone-lr", [](TrainOptions& o) { o.base.plan.backbone_lr = 0.1; }},
+      {"--block-decay", [](TrainOptions& o) { o.base.plan.block_decay = 0.5; }},
+      {"--head-epochs", [](TrainOptions& o) { o.base.plan.head_epochs = 1; }},
+      {"--batch-size", [](TrainOptions& o) { o.base.plan.batch_size = 4; }},
+      {"--deeper", [](TrainOptions& o) { o.base.plan.deeper = true; }},
+      {"--find-lr", [](TrainOptions& o) { o.optim.find_lr = true; }},
+      {"--patience", [](TrainOptions& o) { o.optim.patience = 3; }},
+      {"--precision",
+       [](TrainOptions& o) { o.optim.precision = TrainPrecision::bf16; }},
+      {"--schedule",
+       [](TrainOptions& o) { o.schedule.schedule = ScheduleKind::linear; }},
+      {"--warmup", [](TrainOptions& o) { o.schedule.warmup = 0.2; }},
+      {"--dropout", [](TrainOptions& o) { o.regularise.dropout = 0.2; }},
+      {"--stochastic-depth",
+       [](TrainOptions& o) { o.regularise.stochastic_depth = 0.2; }},
+      {"--mixup", [](TrainOptions& o) { o.mix.mixup = 0.2; }},
+      {"--weight-average",
+       [](TrainOptions& o) { o.mix.average = WeightAverage::ema; }}};
+  for (const auto& [flag, set] : flags) {
+    auto o = options("auto");
+    o.base.plan.batch_size.reset();
+    o.optim.optimizer = OptimizerKind::lbfgs;
+    o.validate();
+    set(o);
+    EXPECT_FAULT(o.validate(), Fault::usage, flag + " is for training by");
+  }
 }
 
 TEST_F(Train, MiniBatchOptimizersTrainTheHeadToo) {
@@ -236,6 +282,12 @@ TEST_F(Train, RefusesAFrozenGraphButTrainsItsHead) {
   tiny::frozen().save(folder_ / "model.pt");
   EXPECT_FAULT(train(options()), Fault::model, "--freeze-until all");
   EXPECT_FALSE(train(options("all")).epochs.empty());
+  auto o = options("auto");
+  o.base.plan.batch_size.reset();
+  o.optim.optimizer = OptimizerKind::lbfgs;
+  EXPECT_TRUE(train(o).head);
+  o.base.plan.freeze_until = "none";
+  EXPECT_FAULT(train(o), Fault::model, "--freeze-until all");
 }
 
 TEST_F(Train, WhatHasNoDerivativeIsTheModelsFault) {
