@@ -35,7 +35,7 @@ int half(int space) {
 
 std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
                                       const InputSpec& spec, int64_t crops) {
-  if (crops != 1 && crops != 5 && crops != 10)
+  if (!is_crop_count(crops))
     fail(Fault::usage, "crops: ", crops, " is not one of 1, 5, 10");
   const int side = static_cast<int>(spec.crop);
   const cv::Mat resized =
@@ -46,10 +46,10 @@ std::vector<cv::Mat> evaluation_views(const cv::Mat& image,
     return resized(cv::Rect(x, y, side, side)).clone();
   };
   const cv::Mat centre = view(half(right), half(bottom));
-  if (crops == 1) return {centre};
+  if (crops == kCentreCrop) return {centre};
   std::vector<cv::Mat> views = {view(0, 0), view(right, 0), view(0, bottom),
                                 view(right, bottom), centre};
-  for (size_t i = 0; crops == 10 && i < 5; ++i) {
+  for (size_t i = 0; crops == kTenCrops && i < 5; ++i) {
     cv::Mat mirrored;
     cv::flip(views[i], mirrored, 1);
     views.push_back(mirrored);

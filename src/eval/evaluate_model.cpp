@@ -76,17 +76,24 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
            "those that were held out");
 }
 
+/// What a model's record allows; ten where it does not say.
+int64_t crops_of(const Json& record) {
+  const Json* value = &record;
+  for (const char* key : {"plan", "test_crops"}) {
+    if (!value->is_object() || !value->contains(key)) return kTenCrops;
+    value = &value->at(key);
+  }
+  if (!value->is_number_integer()) return kTenCrops;
+  const auto crops = value->get<int64_t>();
+  return is_crop_count(crops) ? crops : kTenCrops;
+}
+
 /// With as many crops as all models' records allow, where none are asked for.
 ViewOptions settled(ViewOptions view, const std::vector<TestedModel>& models) {
   if (view.crops) return view;
   view.crops = kTenCrops;
-  for (const TestedModel& model : models) {
-    const Json& record = model.classifier.record;
-    if (record.is_object())
-      view.crops = std::min(
-          *view.crops,
-          record.value(Json::json_pointer("/plan/test_crops"), kTenCrops));
-  }
+  for (const TestedModel& model : models)
+    view.crops = std::min(*view.crops, crops_of(model.classifier.record));
   return view;
 }
 

@@ -14,7 +14,7 @@ void require_models(const std::string& model,
 }  // namespace
 
 void ViewOptions::validate() const {
-  if (crops && crops != 1 && crops != 5 && crops != kTenCrops)
+  if (crops && !is_crop_count(*crops))
     fail(Fault::usage, "--crops: ", *crops, " is not one of 1, 5, 10");
   if (scales.values.empty()) fail(Fault::usage, "--scales: no factor is given");
   std::set<double> seen;
@@ -24,7 +24,7 @@ void ViewOptions::validate() const {
 }
 
 bool ViewOptions::centre_only() const {
-  return crops == 1 && scales.values == std::vector<double>{1};
+  return crops == kCentreCrop && scales.values == std::vector<double>{1};
 }
 
 void SamplingOptions::validate(const std::vector<std::string>& with) const {

@@ -235,9 +235,12 @@ Started start(const PredictOptions& options,
 
 }  // namespace
 
-int64_t predict(const PredictOptions& options,
+int64_t predict(const PredictOptions& given,
                 const std::function<void(const Prediction&)>& each,
                 const std::function<void(const std::string&)>& note) {
+  PredictOptions options = given;
+  // A configuration file may leave it open, which elsewhere means ten.
+  options.view.crops = options.view.crops.value_or(kCentreCrop);
   options.validate();
   const auto samples = samples_of(options.paths);
   Started begun = start(options, samples);

@@ -524,12 +524,12 @@ AugmentOptions decide_flips(const PlanInputs& inputs,
   decisions.add(
       "flip", out.flip ? "yes" : "no",
       text("the head gets ", points(probe->view_accuracy), " % of ",
-           probe->pictures, " mirrored pictures right, ",
-           points(probe->accuracy), " % as they are",
+           probe->pictures, " mirrored pictures right",
            dearer ? text(", at a loss that is higher by ",
                          rounded(probe->loss_gain), " (",
-                         rounded(probe->loss_z), " standard errors)")
-                  : std::string(),
+                         rounded(probe->loss_z), " standard errors),")
+                  : std::string(","),
+           " and ", points(probe->accuracy), " % as they are",
            out.flip ? ": they keep their class" : ": they are something else"));
   return out;
 }
@@ -558,17 +558,20 @@ AugmentStrength decide_strength(const PlanInputs& inputs,
 /// No test by views that take the class away; flip as decide_flips has it.
 int64_t decide_test_crops(const PlanInputs& inputs, bool flip,
                           Decisions& decisions) {
-  constexpr int64_t kCentre = 1, kFive = 5, kTen = 10;
+  if (inputs.test_crops) {
+    decisions.add("test crops", text(*inputs.test_crops), "given: --crops");
+    return *inputs.test_crops;
+  }
   const ViewProbe* standard =
       find_view(inputs.evidence.views, name_of(AugmentStrength::standard));
   if (standard && loses_class(*standard, kStandardLoss)) {
     decisions.add("test crops", "1",
                   "the centre, where others would not see all of it");
-    return kCentre;
+    return kCentreCrop;
   }
-  if (flip) return kTen;
+  if (flip) return kTenCrops;
   decisions.add("test crops", "5", "corners and centre, no mirror images");
-  return kFive;
+  return kFiveCrops;
 }
 
 TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,

@@ -11,7 +11,9 @@ namespace {
 RankedModel look_at(const PlanCommandOptions& options,
                     const TrainCallbacks& callbacks, const ImageFolder& found) {
   RankedModel out;
-  out.plan = make_plan(options, callbacks, OptimizerKind::automatic, &found);
+  PlannedRun run;
+  run.found = &found;
+  out.plan = make_plan(options, callbacks, run);
   if (!out.plan.plan.evidence.measured())
     fail(Fault::data, found.root, ": ", out.plan.model,
          ": models are compared by probes, which take two training pictures "

@@ -70,12 +70,14 @@ class Search {
         parts_(split_for_search(options.train, options.search.test_fraction)) {
     // Unless all heads are solved for, as for one trained by steps: a solved
     // one has no epochs to tell.
-    const bool solver = options.train.optim.optimizer == OptimizerKind::lbfgs;
+    PlannedRun run;
+    run.optimizer = options.train.optim.optimizer == OptimizerKind::lbfgs
+                        ? OptimizerKind::lbfgs
+                        : OptimizerKind::adam;
+    run.found = &parts_.trials;
     PlanCommandOptions unhurried = options.train.base;
     unhurried.plan.time = "0";
-    const PlanResult planned = make_plan(
-        unhurried, plan_callbacks(),
-        solver ? OptimizerKind::lbfgs : OptimizerKind::adam, &parts_.trials);
+    const PlanResult planned = make_plan(unhurried, plan_callbacks(), run);
     fixed_ = shared_options(options, parts_, planned.plan);
     space_ = make_space(settings_.space, settings_.tries);
     const bool own_space = !space_.empty();

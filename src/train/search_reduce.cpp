@@ -12,8 +12,7 @@ TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
                            const SearchSpace& space)
     : fixed_(fixed),
       chain_(planned.classifier),
-      freeze_until_(planned.plan.freeze_until),
-      epochs_(planned.plan.epochs),
+      plan_(planned.plan),
       linear_(has_linear_head(chain_)),
       other_models_(std::ranges::count(space, std::string("model"),
                                        &SearchDimension::name) > 0) {}
@@ -21,20 +20,25 @@ TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
 TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   TrainOptions out = fixed_;
   set_options(out, trial);
+  if (other_models_) return out;
   // As the plan says, without measuring and proving it in every trial.
   std::string& freeze_until = out.base.plan.freeze_until;
-  if (freeze_until == "auto" && !other_models_)
+  if (freeze_until == "auto")
     freeze_until = out.optim.optimizer == OptimizerKind::lbfgs ||
-                           freeze_until_ == chain_.num_blocks()
+                           plan_.freeze_until == chain_.num_blocks()
                        ? "all"
-                       : std::to_string(freeze_until_);
+                       : std::to_string(plan_.freeze_until);
+  auto& augment = out.base.augment;
+  augment.augment = augment.augment.value_or(plan_.augment.strength);
+  if (!trial.contains("flip")) augment.flip = plan_.augment.flip;
+  out.view.crops = out.view.crops.value_or(plan_.test_crops);
   return out;
 }
 
 bool TrialMeaning::only_head(const TrainOptions& options) const {
   if (other_models_) return false;
   const std::string& name = options.base.plan.freeze_until;
-  return (name == "auto" ? freeze_until_ : chain_.find_block(name)) ==
+  return (name == "auto" ? plan_.freeze_until : chain_.find_block(name)) ==
          chain_.num_blocks();
 }
 
@@ -46,7 +50,7 @@ bool TrialMeaning::solved(const TrainOptions& options) const {
 }
 
 int64_t TrialMeaning::epochs(const TrainOptions& options) const {
-  return options.base.plan.epochs.value_or(epochs_);
+  return options.base.plan.epochs.value_or(plan_.epochs);
 }
 
 TrialOptions TrialMeaning::reduce(TrialOptions trial) const {

@@ -33,7 +33,7 @@ class TrialMeaning {
 
   TrainOptions fixed_;
   BlockChain chain_;
-  int64_t freeze_until_, epochs_;
+  TransferPlan plan_;
   bool linear_, other_models_;
 };
 

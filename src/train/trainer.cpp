@@ -195,11 +195,11 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
 struct Stopped {};
 
 Report test_model(const TrainResult& r, const BlockChain& chain,
-                  const TrainOptions& options,
+                  const TrainOptions& options, const ViewOptions& view,
                   const std::vector<Sample>& samples, const std::string& split,
                   const TrainCallbacks& callbacks) {
   EvaluatorOptions evaluator;
-  evaluator.view = options.view;
+  evaluator.view = view;
   evaluator.threads = options.base.run.threads;
   evaluator.inference = options.base.run.inference;
   const PhaseProgress tell(callbacks, "test");
@@ -221,13 +221,13 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
 /// The figures of the best epoch's validation, which looked at the very same
 /// views, instead of computing them again.
 Report validated(const TrainResult& r, const TrainOptions& options,
-                 const FitResult& fitted) {
+                 const ViewOptions& view, const FitResult& fitted) {
   Report report;
   report.model = options.out;
   report.data = options.base.data;
   report.split = "val";
   report.classes = r.folder.classes;
-  report.main.average = options.view.average;
+  report.main.average = view.average;
   report.main.metrics = compute_metrics(
       fitted.val_logits.to(torch::kDouble).log_softmax(1), fitted.val_labels);
   report.main.seconds = fitted.val_seconds;
@@ -241,17 +241,17 @@ Report validated(const TrainResult& r, const TrainOptions& options,
 /// Fills in `val` and `test`; false when the user stopped it.
 bool test_result(TrainResult& result, const BlockChain& chain,
                  const FitResult& fitted, const TrainOptions& options,
-                 const TrainCallbacks& callbacks) {
+                 const ViewOptions& view, const TrainCallbacks& callbacks) {
   const ImageFolder& folder = result.folder;
   try {
-    if (options.view.centre_only() && fitted.val_logits.defined())
-      result.val = validated(result, options, fitted);
+    if (view.centre_only() && fitted.val_logits.defined())
+      result.val = validated(result, options, view, fitted);
     else if (!folder.val.empty())
-      result.val =
-          test_model(result, chain, options, folder.val, "val", callbacks);
+      result.val = test_model(result, chain, options, view, folder.val, "val",
+                              callbacks);
     if (!folder.test.empty())
-      result.test =
-          test_model(result, chain, options, folder.test, "test", callbacks);
+      result.test = test_model(result, chain, options, view, folder.test,
+                               "test", callbacks);
   } catch (const Stopped&) {
     result.interrupted = true;
   }
@@ -355,8 +355,7 @@ void look_closer(const PlanCommandOptions& options,
 }  // namespace
 
 PlanResult make_plan(const PlanCommandOptions& options,
-                     const TrainCallbacks& callbacks, OptimizerKind optimizer,
-                     const ImageFolder* found) {
+                     const TrainCallbacks& callbacks, const PlannedRun& run) {
   options.validate();
   const torch::Device device = resolve_device(options.run.device);
   PlanResult out;
@@ -364,17 +363,17 @@ PlanResult make_plan(const PlanCommandOptions& options,
   out.model = options.model.empty() ? default_model_path() : options.model;
   out.classifier = load_classifier(out.model, options.input);
   clock.end("load");
-  out.folder = found ? *found
-                     : scan_image_folder(options.data, options.data_options,
-                                         options.run.threads,
-                                         cache_folder(options.cache));
+  out.folder = run.found ? *run.found
+                         : scan_image_folder(options.data, options.data_options,
+                                             options.run.threads,
+                                             cache_folder(options.cache));
   clock.end("scan");
   check_trainable(out.folder);
   BlockChain chain(out.classifier);
   out.head = chain.head();
   clock.end("cut");
   const bool linear = has_linear_head(chain);
-  const bool only_head = optimizer == OptimizerKind::lbfgs;
+  const bool only_head = run.optimizer == OptimizerKind::lbfgs;
   const int64_t freeze_override =
       options.plan.freeze_until == "auto"
           ? -1
@@ -386,8 +385,9 @@ PlanResult make_plan(const PlanCommandOptions& options,
       plan_inputs(chain, out.folder, out.classifier.frozen_graph);
   inputs.cache_bytes = cache_bytes(options.cache);
   inputs.solved_head =
-      linear && (optimizer == OptimizerKind::automatic || only_head);
+      linear && (run.optimizer == OptimizerKind::automatic || only_head);
   inputs.only_head = only_head;
+  inputs.test_crops = run.crops;
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;
@@ -426,8 +426,9 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   torch::manual_seed(options.base.run.seed);
   const OptimizerKind asked = options.optim.optimizer;
   const bool steps = asked == OptimizerKind::automatic && options.by_steps();
-  PlanResult planned = make_plan(options.base, callbacks,
-                                 steps ? OptimizerKind::adam : asked, found);
+  PlanResult planned = make_plan(
+      options.base, callbacks,
+      {steps ? OptimizerKind::adam : asked, options.view.crops, found});
   note_precision(options, planned);
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(planned.model, unknown);
@@ -443,8 +444,8 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   result.folder = std::move(planned.folder);
   result.plan = std::move(planned.plan);
   result.notes = result.classifier.notes;
-  TrainOptions testing = options;
-  if (!testing.view.crops) testing.view.crops = result.plan.test_crops;
+  ViewOptions view = options.view;
+  view.crops = result.plan.test_crops;
   if (!options.preview.empty())
     write_preview(options.preview, result.folder, result.plan.augment,
                   result.classifier.input, options.base.run.seed);
@@ -477,15 +478,14 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   if (result.best_epoch > 0) {
     result.classifier.classes = result.folder.classes;
     // Tests may take long, and be stopped: the model is safe before them.
-    const bool long_test =
-        !testing.view.centre_only() || !result.folder.test.empty();
+    const bool long_test = !view.centre_only() || !result.folder.test.empty();
     if (long_test || result.interrupted) {
       save_result(result, chain, options, temperature);
       clock.end("save");
     }
     if (!result.interrupted) {
       const bool tested =
-          test_result(result, chain, fitted, testing, callbacks);
+          test_result(result, chain, fitted, options, view, callbacks);
       clock.end("test");
       if (tested || !long_test) {
         save_result(result, chain, options, temperature);

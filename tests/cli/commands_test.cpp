@@ -6,6 +6,7 @@
 
 #include "cli/colour_model.h"
 #include "cli/process.h"
+#include "engraft/model/classifier.h"
 
 namespace engraft {
 namespace {
@@ -76,11 +77,53 @@ TEST_F(CliCommands, EvalLooksAtTheCropsThatTrainingFoundRight) {
   auto asked = eval;
   asked.insert(asked.end(), {"--crops", "10"});
   EXPECT_EQ(Json::parse(run_engraft(asked).out)["crops"], 10);
-  asked = eval;  // of two the one that allows fewer
-  const std::string other = folder_ / "other.pt";
-  ASSERT_EQ(run_engraft(training(other)).code, 0);
-  asked.insert(asked.end(), {"--with", other});
-  EXPECT_EQ(Json::parse(run_engraft(asked).out)["crops"], 5);
+  // What was asked for in training is remembered too.
+  const std::string centre = folder_ / "centre.pt";
+  words = training(centre);
+  words[7] = "1";
+  words.push_back("--json");
+  const Json other = Json::parse(run_engraft(words).out);
+  EXPECT_EQ(other["val"]["crops"], 1);
+  EXPECT_EQ(other["plan"]["test_crops"], 1);
+  EXPECT_EQ(
+      Json::parse(run_engraft({"eval", centre, data_, "--json"}).out)["crops"],
+      1);
+  // Of two the one that allows fewer, whichever is named first.
+  for (const auto& [first, second] : {std::pair(out, centre), {centre, out}})
+    EXPECT_EQ(Json::parse(run_engraft({"eval", first, data_, "--json", "--with",
+                                       second})
+                              .out)["crops"],
+              1);
+}
+
+TEST_F(CliCommands, EvalTakesTenCropsWhereARecordSaysNothingUsable) {
+  const std::string out = folder_ / "trained.pt";
+  ASSERT_EQ(run_engraft(training(out)).code, 0);
+  Classifier odd = load_classifier(out);
+  for (const char* plan :
+       {"[]", "null", R"("five")", "{}", R"({"test_crops": null})",
+        R"({"test_crops": "5"})", R"({"test_crops": 0})",
+        R"({"test_crops": 7})", R"({"test_crops": 5.5})"}) {
+    odd.record["plan"] = Json::parse(plan);
+    const std::string path = folder_ / "odd.pt";
+    save_classifier(odd, path);
+    const Outcome seen = run_engraft({"eval", path, data_, "--json"});
+    ASSERT_EQ(seen.code, 0) << plan << seen.err;
+    EXPECT_EQ(Json::parse(seen.out)["crops"], 10) << plan;
+  }
+}
+
+TEST_F(CliCommands, PredictTakesTheCentreWhereAConfigLeavesCropsOpen) {
+  test::write_text(folder_ / "c.json", R"({"crops": null})");
+  const std::string path = data_ + "/red/0.png";
+  const std::vector<std::string> plain{"predict", model_, path, "--format",
+                                       "jsonl"};
+  auto words = plain;
+  words.insert(words.end(), {"--config", folder_ / "c.json"});
+  EXPECT_EQ(run_engraft(words).out, run_engraft(plain).out);
+  words = plain;
+  words.insert(words.end(), {"--crops", "10"});
+  EXPECT_NE(run_engraft(words).out, run_engraft(plain).out);
 }
 
 TEST_F(CliCommands, EvalBelowTheGateExitsWith1AndOtherClassesWith3) {

@@ -77,6 +77,21 @@ TEST_F(MeasureEvidence, KnowsSidesFromMirrorImages) {
   EXPECT_LT(std::abs(vertical.loss_gain), 0.1);
 }
 
+TEST_F(MeasureEvidence, MirrorsMorePicturesThanItLooksAtInOtherViews) {
+  for (int i = 0; i < 90; ++i)
+    for (const int kind : {0, 1})
+      test::write_picture(
+          folder_ / ("many/" + std::to_string(kind) + "/" + std::to_string(i) +
+                     ".png"),
+          test::flat_picture(20, 20, cv::Scalar(100 * kind, 2 * i, 100)));
+  const ImageFolder folder = scan_image_folder(folder_ / "many", {}, 1, "");
+  const Evidence evidence = measure(folder).evidence;
+  EXPECT_EQ(evidence.flips.at(0).pictures, std::ssize(folder.train));
+  EXPECT_GT(evidence.flips[0].pictures, 128);
+  EXPECT_EQ(evidence.flips.at(1).pictures, 128);
+  for (const ViewProbe& view : evidence.views) EXPECT_EQ(view.pictures, 128);
+}
+
 TEST_F(MeasureEvidence, DoesNotSeeWhatIsHeldOut) {
   ImageFolder folder = scan();
   const Json before = to_json(measure(folder).evidence);

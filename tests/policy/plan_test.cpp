@@ -223,6 +223,10 @@ TEST(ChoosePlan, NoTestLooksAtViewsThatTakeTheClassAway) {
   // As is what the borders leave of a picture.
   in.evidence.views = {{"standard", 100, 0.9, 0.7, 4}};
   EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 1);
+  in.test_crops = 10;
+  const auto given = choose_plan(in, {}, {});
+  EXPECT_EQ(given.test_crops, 10);
+  EXPECT_EQ(reason(given, "test crops").because, "given: --crops");
   AugmentOptions upright;
   upright.flip = false;
   EXPECT_EQ(

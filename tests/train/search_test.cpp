@@ -244,6 +244,29 @@ TEST_F(Search, WithAnUpdateRuleForHeadsNoTrialHasBlocks) {
       "1");
 }
 
+TEST_F(Search, TrialsLookAtPicturesAsThePlanFoundRight) {
+  SearchOptions o = searching({});
+  o.train.view.crops.reset();
+  PlanResult planned;
+  planned.classifier = make_classifier(tiny::traced(false), tiny::input());
+  planned.plan.freeze_until = 1;
+  planned.plan.augment.strength = AugmentStrength::light;
+  planned.plan.augment.flip = false;
+  planned.plan.test_crops = 1;
+  const TrialMeaning meaning(o.train, planned, {});
+  const TrainOptions plain = meaning.options({});
+  EXPECT_EQ(plain.base.augment.augment, AugmentStrength::light);
+  EXPECT_FALSE(plain.base.augment.flip);
+  EXPECT_EQ(plain.view.crops, 1);
+  // What a trial or the flags say comes first.
+  const TrainOptions own =
+      meaning.options({{"augment", "strong"}, {"flip", true}});
+  EXPECT_EQ(own.base.augment.augment, AugmentStrength::strong);
+  EXPECT_TRUE(own.base.augment.flip);
+  o.train.view.crops = 5;
+  EXPECT_EQ(TrialMeaning(o.train, planned, {}).options({}).view.crops, 5);
+}
+
 TEST_F(Search, RefusesOnceWhatNoTrialCanKeepTo) {
   SearchOptions o = searching({"label-smoothing=0,0.1"});
   o.train.base.plan.batch_size.reset();

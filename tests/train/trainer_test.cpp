@@ -144,6 +144,43 @@ TEST_F(Train, DeeperGoesOnFromWhatThePlanChooses) {
   EXPECT_FAULT(train(o), Fault::usage, "--deeper and --freeze-until 1");
 }
 
+TEST_F(Train, DeeperBlocksAreTrainedAfterThoseOfThePlan) {
+  // Classes that no head tells apart leave room for blocks to learn.
+  cv::RNG random(1);
+  for (int i = 0; i < 40; ++i) {
+    cv::Mat noise(24, 24, CV_8UC3);
+    random.fill(noise, cv::RNG::UNIFORM, 0, 255);
+    test::write_picture(folder_ / ("noise/" + std::to_string(i % 2) + "/" +
+                                   std::to_string(i) + ".png"),
+                        noise);
+  }
+  auto o = options("auto");
+  o.base.data = folder_ / "noise";
+  o.base.plan.similarity = SimilarityClass::different;
+  o.base.plan.size = SizeClass::small;
+  o.base.plan.epochs = 3;
+  o.base.plan.deeper = true;
+  ImageFolder found = scan_image_folder(o.base.data, {}, 1, "");
+  found.val.clear();  // by which nothing proves itself, so the plan is believed
+  const auto result = train(o, {}, &found);
+  ASSERT_EQ(result.plan.deeper.size(), 1u);
+  const int64_t cut = result.plan.deeper[0].cut;
+  EXPECT_LT(cut, result.plan.freeze_until);
+  EXPECT_EQ(std::ssize(result.epochs), 3 + result.plan.deeper[0].epochs);
+  ASSERT_EQ(result.proofs.size(), 2u);
+  EXPECT_EQ(result.proofs[1].to, "blocks from " + std::to_string(cut) + " on");
+  EXPECT_LT(result.epochs.back().backbone_lr, result.epochs[2].backbone_lr);
+  // The first of these blocks has other weights now, the one before has not.
+  const BlockChain chain(result.classifier);
+  const auto before = weights(o.base.model), after = weights(o.out);
+  for (const int64_t block : {cut - 1, cut})
+    for (const NamedTensor& t : chain.block(block).tensors) {
+      if (t.is_buffer) continue;
+      EXPECT_EQ(after.at(t.name).equal(before.at(t.name)), block < cut)
+          << t.name;
+    }
+}
+
 TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
   auto o = options("auto");
   o.base.plan.size = SizeClass::large;

@@ -9,10 +9,18 @@
 
 namespace engraft {
 
+/// Crops of a picture that a model is tested on: the centre; top left, top
+/// right, bottom left, bottom right, centre; these five, then their mirror
+/// images (Krizhevsky et al. 2012).
+inline constexpr int64_t kCentreCrop = 1, kFiveCrops = 5, kTenCrops = 10;
+
+/// Whether it is one of these.
+constexpr bool is_crop_count(int64_t crops) {
+  return crops == kCentreCrop || crops == kFiveCrops || crops == kTenCrops;
+}
+
 /// The views a model is tested on, uint8 RGB, each spec.crop x spec.crop,
 /// after the shorter side was resized to spec.resize.
-/// crops = 1: centre. 5: top left, top right, bottom left, bottom right,
-/// centre. 10: these five, then their mirror images (Krizhevsky et al. 2012).
 /// A picture smaller than the crop is resized up first, so any shape works.
 /// Throws Error(Fault::usage) for another number of crops.
 std::vector<cv::Mat> evaluation_views(const cv::Mat& image,

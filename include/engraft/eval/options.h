@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engraft/data/crops.h"
 #include "engraft/model/regularise.h"
 #include "engraft/options.h"
 
@@ -9,9 +10,6 @@ enum class CropAverage { softmax, logits };
 enum class ListFormat { text, csv, jsonl };
 ENGRAFT_ENUM_NAMES(CropAverage, "softmax", "logits");
 ENGRAFT_ENUM_NAMES(ListFormat, "text", "csv", "jsonl");
-
-/// Of a test where nothing speaks against it.
-inline constexpr int64_t kTenCrops = 10;
 
 /// How pictures are looked at when a model is tested.
 struct ViewOptions {
@@ -126,7 +124,7 @@ struct EvalOptions {
 struct PredictOptions {
   std::string model;
   std::vector<std::string> paths, with;
-  ViewOptions view{1, CropAverage::softmax};
+  ViewOptions view{kCentreCrop, CropAverage::softmax};
   SamplingOptions sampling;
   int64_t top = 1;
   ListFormat format = ListFormat::text;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engraft/data/augment.h"
+#include "engraft/data/crops.h"
 #include "engraft/data/image_folder.h"
 #include "engraft/json.h"
 #include "engraft/options.h"
@@ -41,6 +42,7 @@ struct PlanInputs {
   double seconds = 0;  ///< the run may take; 0 for no limit
   /// Pictures that validation and testing look at.
   int64_t val_pictures = 0, test_pictures = 0;
+  std::optional<int64_t> test_crops;  ///< that were asked for
 };
 
 /// One decision with the sentence that justifies it.
@@ -79,7 +81,7 @@ struct TransferPlan {
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
   AugmentSettings augment;
-  int64_t test_crops = 10;  ///< of a test, unless --crops says otherwise
+  int64_t test_crops = kTenCrops;  ///< of a test
   std::vector<Reason> reasons;
   std::vector<std::string> advice;  ///< to the user, in plain words
   double seconds = 0;               ///< that it will take; 0 when unknown

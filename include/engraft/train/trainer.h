@@ -125,18 +125,22 @@ struct PlanResult {
   KnownFeatures known;  ///< that looking at pictures came by
   Phases phases;
 };
-/// optimizer  of the training that is planned
-/// found      the pictures of options.data, for those who have looked already
+/// What else is known of the run that is planned.
+struct PlannedRun {
+  OptimizerKind optimizer = OptimizerKind::automatic;
+  std::optional<int64_t> crops;  ///< of its tests, where they are given
+  /// The pictures of options.data, for those who have looked already.
+  const ImageFolder* found = nullptr;
+};
 PlanResult make_plan(const PlanCommandOptions& options,
                      const TrainCallbacks& callbacks = {},
-                     OptimizerKind optimizer = OptimizerKind::automatic,
-                     const ImageFolder* found = nullptr);
+                     const PlannedRun& run = {});
 
 /// `engraft train`, whole, up to and including the saved file. It is saved as
 /// soon as training ends, and again with the figures once it is tested.
 /// Throws Error as its parts do; a run that diverges before any good epoch
 /// throws Error(Fault::model).
-/// found  as for make_plan; without val pictures the last epoch is kept
+/// found  as PlannedRun::found; without val pictures the last epoch is kept
 TrainResult train(const TrainOptions& options,
                   const TrainCallbacks& callbacks = {},
                   const ImageFolder* found = nullptr);
