@@ -17,9 +17,10 @@ class BestWeights {
   BestWeights(LiveChain& live, FitResult& result)
       : live_(live), result_(result) {}
 
-  /// Remembers the live weights when they are better than the best so far: by
-  /// accuracy, the lower loss among equals; always without pictures to judge
-  /// by. True when they are.
+  /// Remembers the live weights when they are better than the best so far: of
+  /// those whose accuracy is not worse than the highest by one standard error
+  /// (McNemar, on the same pictures), the ones of lowest loss; always without
+  /// pictures to judge by. True when they are.
   bool keep_if_best(int64_t epoch, const Validation& seen);
 
   /// Puts what is best so far aside under a name for people, and begins the
@@ -39,9 +40,13 @@ class BestWeights {
     int64_t epoch = 0;
   };
 
+  bool is_as_accurate(const Validation& seen) const;
+  bool is_better(const Validation& seen);
+
   LiveChain& live_;
   FitResult& result_;
   Validation best_;
+  Validation most_accurate_;  ///< which may be another epoch's
   std::optional<Aside> aside_;
 };
 

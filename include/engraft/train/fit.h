@@ -69,8 +69,9 @@ struct FitSettings {
 /// when it is better than the head alone by plan.proof_errors (PairedTest).
 /// So it goes with each of plan.deeper, from the weights that are there, with
 /// its own rates and proof, until one does not prove itself. The best epoch is
-/// that of the highest validation accuracy, the lower validation loss among
-/// equals, the last one without validation pictures.
+/// that of the lowest validation loss among those whose validation accuracy is
+/// not worse than the highest by one standard error (McNemar's, on the same
+/// pictures), the last one without validation pictures.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
