@@ -269,7 +269,9 @@ void decide_blocks(const PlanInputs& inputs, const PlanOptions& options,
   const int64_t percent =
       parameters ? std::llround(100.0 * live_parameters / parameters) : 0;
   const std::string value =
-      live == 0 ? text("all ", inputs.num_blocks, " blocks")
+      live == 0 ? inputs.num_blocks == 1
+                      ? std::string("the only block")
+                      : text("all ", inputs.num_blocks, " blocks")
       : plan.freeze_until == 0
           ? std::string("nothing")
           : text("blocks 0-", plan.freeze_until - 1, " of ", inputs.num_blocks);

@@ -2,45 +2,53 @@
 
 #include <utility>
 
-#include "statistics.h"
-
 namespace engraft {
 namespace {
 
-/// Standard errors of accuracy by which an epoch may seem worse than the most
-/// accurate one. Of 100 to 200 validation pictures the most accurate epoch is
-/// one by chance, often from before the blocks had learned anything.
+/// Standard errors by which an epoch may seem worse than the most accurate one
+/// (the one-standard-error rule, Breiman et al. 1984). Of 50 to 200 validation
+/// pictures that is one by chance, often from before the blocks had learned
+/// much. With two, of eight pictures two more wrong ones were nothing.
 constexpr double kTolerance = 1;
 
-torch::Tensor right(const Validation& seen) {
-  return seen.logits.argmax(1).eq(seen.labels);
+bool is_better(const Validation& seen, const Validation& than) {
+  return seen.accuracy > than.accuracy ||
+         (seen.accuracy == than.accuracy && seen.loss < than.loss);
 }
 
 }  // namespace
 
-bool BestWeights::is_as_accurate(const Validation& seen) const {
-  return mcnemar_z(right(most_accurate_), right(seen)) > -kTolerance;
-}
-
-bool BestWeights::is_better(const Validation& seen) {
-  if (result_.best_epoch == 0 || !seen.logits.defined()) {
+bool BestWeights::begins(int64_t epoch, const Validation& seen) {
+  const bool first = result_.best_epoch == 0 || !seen.logits.defined();
+  if (first || is_better(seen, most_accurate_)) {
     most_accurate_ = seen;
-    return true;
+    most_accurate_epoch_ = epoch;
   }
-  if (seen.accuracy > most_accurate_.accuracy) most_accurate_ = seen;
-  if (!is_as_accurate(seen)) return false;
-  return seen.loss < best_.loss || !is_as_accurate(best_);
+  return first;
 }
 
-bool BestWeights::keep_if_best(int64_t epoch, const Validation& seen) {
-  if (!is_better(seen)) return false;
+bool BestWeights::keep_epoch(int64_t epoch, const Validation& seen) {
+  if (!begins(epoch, seen) &&
+      !compare_paired(most_accurate_.logits, seen.logits, seen.labels)
+           .better(-kTolerance))
+    return false;
+  keep(epoch, seen);
+  return true;
+}
+
+bool BestWeights::keep_if_better(int64_t epoch, const Validation& seen) {
+  if (!begins(epoch, seen) && !is_better(seen, best_)) return false;
+  keep(epoch, seen);
+  return true;
+}
+
+void BestWeights::keep(int64_t epoch, const Validation& seen) {
   best_ = seen;
   result_.best_epoch = epoch;
   result_.val_logits = seen.logits;
   result_.val_labels = seen.labels;
   result_.val_seconds = seen.seconds;
   live_.remember();
-  return true;
 }
 
 void BestWeights::set_aside(const std::string& name) {
@@ -67,8 +75,7 @@ bool BestWeights::settle(const std::string& name, double errors) {
     if (proof.kept) return true;
   }
   LiveChain::restore(before.weights);
-  result_.best_epoch = 0;
-  keep_if_best(before.epoch, before.seen);
+  keep(before.epoch, before.seen);
   return false;
 }
 

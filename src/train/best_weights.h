@@ -17,11 +17,20 @@ class BestWeights {
   BestWeights(LiveChain& live, FitResult& result)
       : live_(live), result_(result) {}
 
-  /// Remembers the live weights when they are better than the best so far: of
-  /// those whose accuracy is not worse than the highest by one standard error
-  /// (McNemar, on the same pictures), the ones of lowest loss; always without
-  /// pictures to judge by. True when they are.
-  bool keep_if_best(int64_t epoch, const Validation& seen);
+  /// Remembers the live weights of an epoch, unless they are worse by a
+  /// standard error, in accuracy or calibrated loss (PairedTest), than those of
+  /// highest accuracy so far (the lower loss among equals). The rate falls
+  /// towards the end, where weights are best: what an earlier epoch has more
+  /// within the noise is chance. True when they are remembered.
+  bool keep_epoch(int64_t epoch, const Validation& seen);
+
+  /// Remembers the live weights, which are not those that an epoch ended with,
+  /// when their accuracy is higher than that of what is remembered, or their
+  /// loss lower at the same one. True when they are remembered.
+  bool keep_if_better(int64_t epoch, const Validation& seen);
+
+  /// Of those weights of highest accuracy; 0 before any epoch.
+  int64_t most_accurate_epoch() const { return most_accurate_epoch_; }
 
   /// Puts what is best so far aside under a name for people, and begins the
   /// search anew. Does nothing where no epoch has ended yet.
@@ -40,13 +49,16 @@ class BestWeights {
     int64_t epoch = 0;
   };
 
-  bool is_as_accurate(const Validation& seen) const;
-  bool is_better(const Validation& seen);
+  /// Notes the most accurate weights. True when nothing is remembered that
+  /// these could be compared with.
+  bool begins(int64_t epoch, const Validation& seen);
+  void keep(int64_t epoch, const Validation& seen);
 
   LiveChain& live_;
   FitResult& result_;
   Validation best_;
-  Validation most_accurate_;  ///< which may be another epoch's
+  Validation most_accurate_;
+  int64_t most_accurate_epoch_ = 0;
   std::optional<Aside> aside_;
 };
 

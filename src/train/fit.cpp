@@ -51,7 +51,7 @@ class Fit {
                 {[this](int64_t epoch) { return validate(epoch); },
                  [this](int64_t epoch) { measure_batch_norms(epoch); },
                  [this](int64_t epoch, const Validation& seen) {
-                   return best_.keep_if_best(epoch, seen);
+                   return best_.keep_if_better(epoch, seen);
                  }}) {
     if (weights_.defined()) weights_ = weights_.to(chain.device());
   }
@@ -247,13 +247,15 @@ class Fit {
     if (!seen) return;
     now.val_loss = seen->loss;
     now.val_accuracy = seen->accuracy;
-    now.best = best_.keep_if_best(now.epoch, *seen);
+    best_.keep_epoch(now.epoch, *seen);
     if (!now.solved) {
       schedule_->epoch_ended(now.val_loss);
       others_.epoch_ended(now);
     }
-    result_.early_stopped = options_.patience > 0 &&
-                            now.epoch - result_.best_epoch >= options_.patience;
+    now.best = best_.most_accurate_epoch() == now.epoch;
+    result_.early_stopped =
+        options_.patience > 0 &&
+        now.epoch - best_.most_accurate_epoch() >= options_.patience;
     now.seconds = watch.seconds();
     now.seconds_waiting = features_.seconds_waited() - waited;
     epoch_seconds_ = now.seconds;

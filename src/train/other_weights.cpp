@@ -43,8 +43,7 @@ void OtherWeights::epoch_ended(EpochResult& now) {
   if (const auto seen = loop_.validate(now.epoch)) {
     now.average_val_accuracy = seen->accuracy;
     now.average_val_loss = seen->loss;
-    now.average_is_best = loop_.keep_if_best(now.epoch, *seen);
-    now.best = now.best || now.average_is_best;
+    now.average_is_best = loop_.keep_if_better(now.epoch, *seen);
   }
   LiveChain::restore(before);
 }
@@ -69,7 +68,7 @@ void OtherWeights::make_soup(FitResult& result) {
   judge(mean_of(members));
   last.average_val_accuracy = seen.accuracy;
   last.average_val_loss = seen.loss;
-  last.average_is_best = loop_.keep_if_best(last.epoch, seen);
+  last.average_is_best = loop_.keep_if_better(last.epoch, seen);
   for (const Checkpoint& member : members) result.soup.push_back(member.epoch);
 }
 

@@ -21,7 +21,7 @@ class OtherWeights {
     std::function<std::optional<Validation>(int64_t epoch)> validate;
     /// Batch norms' statistics of these weights, from pictures of the epoch.
     std::function<void(int64_t epoch)> measure_batch_norms;
-    std::function<bool(int64_t epoch, const Validation&)> keep_if_best;
+    std::function<bool(int64_t epoch, const Validation&)> keep_if_better;
   };
 
   OtherWeights(const MixOptions& options, LiveChain& live, Loop loop);

@@ -7,24 +7,25 @@
 namespace engraft {
 namespace {
 
-/// Epochs of given right answers and loss on 20 pictures of two classes.
+/// Epochs of given right answers on 20 pictures of two classes.
 class BestEpoch : public testing::Test {
  protected:
   /// first, last  the pictures that are right
-  Validation seen(int64_t first, int64_t last, double loss) {
+  static Validation seen(int64_t first, int64_t last) {
     Validation out;
     out.labels = torch::zeros({kPictures}, torch::kLong);
     out.logits = torch::tensor({0.F, 1.F}).repeat({kPictures, 1});
     out.logits.slice(0, first, last) = torch::tensor({1.F, 0.F});
     out.accuracy = static_cast<double>(last - first) / kPictures;
-    out.loss = loss;
+    out.loss = 1;
     return out;
   }
   bool keep(const Validation& validation) {
-    // The weights tell by themselves which epoch they are of.
-    weight().fill_(++epoch_);
-    return best_.keep_if_best(epoch_, validation);
+    next();
+    return best_.keep_epoch(epoch_, validation);
   }
+  /// The weights tell by themselves which epoch they are of.
+  void next() { weight().fill_(static_cast<double>(++epoch_)); }
   torch::Tensor weight() {
     torch::NoGradGuard no_grad;
     return live_.live_parameters().at(0).detach();
@@ -44,26 +45,48 @@ class BestEpoch : public testing::Test {
   int64_t epoch_ = 0;
 };
 
-TEST_F(BestEpoch, IsTheLowestLossAmongThoseWithinOneStandardError) {
-  EXPECT_TRUE(keep(seen(0, 15, 0.9)));
-  EXPECT_TRUE(keep(seen(0, 18, 0.8)));
-  // One picture fewer is one standard error (1 - 0) / sqrt(1): too far.
-  EXPECT_FALSE(keep(seen(0, 17, 0.1)));
-  // Another one right and two wrong: 1 / sqrt(3).
-  EXPECT_TRUE(keep(seen(2, 19, 0.5)));
-  EXPECT_EQ(result_.best_epoch, 4);
+TEST_F(BestEpoch, IsTheLatestThatIsNotWorseThanTheMostAccurate) {
+  EXPECT_TRUE(keep(seen(0, 15)));
+  EXPECT_TRUE(keep(seen(0, 18)));
+  EXPECT_EQ(best_.most_accurate_epoch(), 2);
+  // One more and two fewer right: 1 / sqrt(3) = 0.6 standard errors.
+  EXPECT_TRUE(keep(seen(2, 19)));
+  EXPECT_EQ(recalled(), 3);
+  // Two more and four fewer, 2 / sqrt(6) = 0.8; of the kept one and two.
+  EXPECT_TRUE(keep(seen(4, 20)));
   EXPECT_EQ(recalled(), 4);
-  // As accurate, but dearer.
-  EXPECT_FALSE(keep(seen(0, 18, 0.6)));
+  // Two fewer and no other: 1.4.
+  EXPECT_FALSE(keep(seen(0, 16)));
+  EXPECT_EQ(recalled(), 4);
   EXPECT_EQ(result_.best_epoch, 4);
-  EXPECT_TRUE(result_.val_logits.equal(seen(2, 19, 0.5).logits));
+  EXPECT_TRUE(result_.val_logits.equal(seen(4, 20).logits));
+  EXPECT_EQ(best_.most_accurate_epoch(), 2);
 }
 
-TEST_F(BestEpoch, LeavesOneThatFallsTooFarBehind) {
-  EXPECT_TRUE(keep(seen(0, 10, 0.2)));
-  // Whatever its loss: the one before gets four fewer right, 4 / sqrt(4).
-  EXPECT_TRUE(keep(seen(0, 14, 0.7)));
-  EXPECT_EQ(recalled(), 2);
+TEST_F(BestEpoch, IsNoneWhoseCalibratedLossIsClearlyWorse) {
+  Validation sure = seen(0, 16), unsure = seen(0, 16);
+  // As often right, by as much for what is right as for what is wrong.
+  sure.logits.slice(0, 0, 16) *= 8;
+  EXPECT_TRUE(keep(sure));
+  EXPECT_FALSE(keep(unsure));
+  // A mere scale is mended by a temperature.
+  sure.logits *= 5;
+  EXPECT_TRUE(keep(sure));
+}
+
+TEST_F(BestEpoch, IsAnAverageOnlyWhereThatIsBetterThanTheKept) {
+  keep(seen(0, 17));
+  keep(seen(2, 18));
+  next();
+  EXPECT_FALSE(best_.keep_if_better(epoch_, seen(0, 16)));
+  Validation surer = seen(0, 16);
+  surer.loss = 0.1;
+  EXPECT_TRUE(best_.keep_if_better(epoch_, surer));
+  EXPECT_EQ(recalled(), 3);
+  EXPECT_EQ(best_.most_accurate_epoch(), 1);
+  EXPECT_TRUE(best_.keep_if_better(epoch_, seen(0, 19)));
+  EXPECT_EQ(best_.most_accurate_epoch(), 3);
+  EXPECT_FALSE(keep(seen(0, 17)));  // which the average is too far from
 }
 
 TEST_F(BestEpoch, IsTheLastOneWithoutPicturesToJudgeBy) {
@@ -73,13 +96,13 @@ TEST_F(BestEpoch, IsTheLastOneWithoutPicturesToJudgeBy) {
 }
 
 TEST_F(BestEpoch, BeginsAnewBehindWhatIsPutAside) {
-  keep(seen(0, 18, 0.3));
+  keep(seen(0, 18));
   best_.set_aside("the head");
-  EXPECT_TRUE(keep(seen(0, 12, 0.9)));
+  EXPECT_TRUE(keep(seen(0, 12)));
+  EXPECT_EQ(best_.most_accurate_epoch(), 2);
   EXPECT_FALSE(best_.settle("the blocks", 1));
   EXPECT_EQ(result_.best_epoch, 1);
-  EXPECT_EQ(weight().flatten()[0].item<double>(), 1);
-  EXPECT_FALSE(keep(seen(0, 12, 0.2)));
+  EXPECT_EQ(recalled(), 1);
 }
 
 }  // namespace

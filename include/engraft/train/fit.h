@@ -69,9 +69,8 @@ struct FitSettings {
 /// when it is better than the head alone by plan.proof_errors (PairedTest).
 /// So it goes with each of plan.deeper, from the weights that are there, with
 /// its own rates and proof, until one does not prove itself. The best epoch is
-/// that of the lowest validation loss among those whose validation accuracy is
-/// not worse than the highest by one standard error (McNemar's, on the same
-/// pictures), the last one without validation pictures.
+/// the last one that is not worse by a standard error, in accuracy or
+/// calibrated loss (PairedTest), than the one of highest validation accuracy.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 

@@ -104,7 +104,7 @@ struct OptimOptions {
           "faster; on a GPU it has to be asked for",
           Any{});
     visit("patience", self.patience,
-          "stop after so many epochs without a better one, 0 for never",
+          "stop after so many epochs without a more accurate one, 0 for never",
           Range{0, 100000});
     visit("find-lr", self.find_lr,
           "before each stage that goes by steps, look where between 1/1000 "
@@ -182,7 +182,7 @@ struct MixOptions {
         "weight-average", self.average,
         "average of the weights over steps (ema), over the last epochs (swa), "
         "or of the best five epochs as long as it gains (soup), batch norms "
-        "measured again; kept where it validates better than any epoch",
+        "measured again; kept where it validates better than the best epoch",
         Any{});
     visit("average-decay", self.average_decay,
           "of ema, a step (auto: 1 - 10 / steps, at most 0.9999)",

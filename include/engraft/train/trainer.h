@@ -32,10 +32,10 @@ struct EpochResult {
   double head_lr = 0, backbone_lr = 0;        ///< at the epoch's end
   double images_per_second = 0, seconds = 0;
   double seconds_waiting = 0;  ///< of these, for pictures
-  bool best = false;           ///< the best so far
+  bool best = false;           ///< the most accurate so far
   /// Of the average of the weights, where there is one.
   std::optional<double> average_val_accuracy, average_val_loss;
-  bool average_is_best = false;  ///< the average is what `best` is about
+  bool average_is_best = false;  ///< it was kept, not the epoch's own weights
 };
 
 /// The judgement of a stage that has to prove itself.
