@@ -10,6 +10,11 @@ double mcnemar_z(int64_t more, int64_t fewer) {
          std::sqrt(static_cast<double>(more + fewer));
 }
 
+double mcnemar_z(const torch::Tensor& first, const torch::Tensor& second) {
+  return mcnemar_z((second & first.logical_not()).sum().item<int64_t>(),
+                   (first & second.logical_not()).sum().item<int64_t>());
+}
+
 double mean_over_error(const torch::Tensor& values) {
   const int64_t n = values.size(0);
   const double spread = n > 1 ? values.std().item<double>() : 0;

@@ -153,8 +153,8 @@ std::string saved_text(const TrainResult& result) {
 
 std::string verdict(const StageProof& proof) {
   if (proof.errors < 0)
-    return (proof.kept ? "neither is worse by the "
-                       : "one of them is worse by the ") +
+    return (proof.kept ? "not less accurate by the "
+                       : "less accurate by the ") +
            brief(-proof.errors) + " allowed";
   return (proof.kept ? "both together are better by more than the "
                      : "both together are not better by the ") +

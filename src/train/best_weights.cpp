@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "statistics.h"
+
 namespace engraft {
 namespace {
 
@@ -14,6 +16,11 @@ constexpr double kTolerance = 1;
 bool is_better(const Validation& seen, const Validation& than) {
   return seen.accuracy > than.accuracy ||
          (seen.accuracy == than.accuracy && seen.loss < than.loss);
+}
+
+/// bool [N]
+torch::Tensor right(const Validation& seen) {
+  return seen.logits.argmax(1).eq(seen.labels);
 }
 
 }  // namespace
@@ -29,8 +36,7 @@ bool BestWeights::begins(int64_t epoch, const Validation& seen) {
 
 bool BestWeights::keep_epoch(int64_t epoch, const Validation& seen) {
   if (!begins(epoch, seen) &&
-      !compare_paired(most_accurate_.logits, seen.logits, seen.labels)
-           .better(-kTolerance))
+      mcnemar_z(right(most_accurate_), right(seen)) <= -kTolerance)
     return false;
   keep(epoch, seen);
   return true;

@@ -17,11 +17,11 @@ class BestWeights {
   BestWeights(LiveChain& live, FitResult& result)
       : live_(live), result_(result) {}
 
-  /// Remembers the live weights of an epoch, unless they are worse by a
-  /// standard error, in accuracy or calibrated loss (PairedTest), than those of
-  /// highest accuracy so far (the lower loss among equals). The rate falls
-  /// towards the end, where weights are best: what an earlier epoch has more
-  /// within the noise is chance. True when they are remembered.
+  /// Remembers the live weights of an epoch, unless they are less accurate, by
+  /// a standard error (McNemar's) on the same pictures, than the most accurate
+  /// so far (the lower loss among equals). The rate falls towards the end,
+  /// where weights are best: what an earlier epoch has more within the noise is
+  /// chance. True when they are remembered.
   bool keep_epoch(int64_t epoch, const Validation& seen);
 
   /// Remembers the live weights, which are not those that an epoch ended with,

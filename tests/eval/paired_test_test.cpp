@@ -48,12 +48,12 @@ TEST(PairedTest, AGainThatTheLossSpeaksAgainstIsNone) {
   EXPECT_FALSE(test.better());
 }
 
-TEST(PairedTest, BelowNoErrorsAsksForNoLoss) {
+TEST(PairedTest, BelowNoErrorsAsksForNoLossOfAccuracy) {
   PairedTest test{200, 12, 14, -0.01, -0.4, -0.05, -0.8};
   EXPECT_FALSE(test.better(0.5));
   EXPECT_TRUE(test.better(-1));
-  test.loss_z = -1.1;
-  EXPECT_FALSE(test.better(-1));
+  test.loss_z = -3;
+  EXPECT_TRUE(test.better(-1));
   test = {200, 10, 16, -0.03, -1.2, 0, 0};
   EXPECT_FALSE(test.better(-1));
 }

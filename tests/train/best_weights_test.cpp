@@ -63,17 +63,6 @@ TEST_F(BestEpoch, IsTheLatestThatIsNotWorseThanTheMostAccurate) {
   EXPECT_EQ(best_.most_accurate_epoch(), 2);
 }
 
-TEST_F(BestEpoch, IsNoneWhoseCalibratedLossIsClearlyWorse) {
-  Validation sure = seen(0, 16), unsure = seen(0, 16);
-  // As often right, by as much for what is right as for what is wrong.
-  sure.logits.slice(0, 0, 16) *= 8;
-  EXPECT_TRUE(keep(sure));
-  EXPECT_FALSE(keep(unsure));
-  // A mere scale is mended by a temperature.
-  sure.logits *= 5;
-  EXPECT_TRUE(keep(sure));
-}
-
 TEST_F(BestEpoch, IsAnAverageOnlyWhereThatIsBetterThanTheKept) {
   keep(seen(0, 17));
   keep(seen(2, 18));

@@ -63,8 +63,8 @@ struct TransferPlan {
   Similarity similarity;
   Evidence evidence;
   /// The head is solved first, and what is trained after it must be better, by
-  /// more than proof_errors standard errors; below 0, not worse by as many
-  /// (PairedTest::better).
+  /// more than proof_errors standard errors; below 0, not less accurate by as
+  /// many (PairedTest::better).
   bool proof = false;
   double proof_errors = 1;
   std::vector<DeeperStage> deeper;

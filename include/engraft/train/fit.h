@@ -69,8 +69,8 @@ struct FitSettings {
 /// when it is better than the head alone by plan.proof_errors (PairedTest).
 /// So it goes with each of plan.deeper, from the weights that are there, with
 /// its own rates and proof, until one does not prove itself. The best epoch is
-/// the last one that is not worse by a standard error, in accuracy or
-/// calibrated loss (PairedTest), than the one of highest validation accuracy.
+/// the last one that is not less accurate, by a standard error (McNemar's) on
+/// the validation pictures, than the most accurate one.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
