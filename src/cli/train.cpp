@@ -33,7 +33,7 @@ std::string best_text(const TrainResult& result) {
   std::string how = result.interrupted         ? " (stopped by you)"
                     : !result.diverged.empty() ? " (" + result.diverged + ")"
                     : result.early_stopped
-                        ? " (stopped early: no better epoch came)"
+                        ? " (stopped early: no more accurate one came)"
                         : "";
   const std::string which = result.epochs.size() == 1 && best.solved
                                 ? "the head's optimum"

@@ -385,12 +385,12 @@ void decide_proof(const PlanInputs& inputs, TransferPlan& plan,
                     "pictures right than the head alone, by ",
                     -plan.proof_errors,
                     " standard error: where a point or more can be won they "
-                    "usually do")
+                    "usually win")
              : text("trained blocks must beat the head alone on the validation "
                     "pictures by ",
                     plan.proof_errors,
                     " standard error: where less than a point can be won they "
-                    "often do not"));
+                    "often lose"));
 }
 
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
@@ -582,11 +582,17 @@ int64_t decide_test_crops(const PlanInputs& inputs, bool flip,
   return kFiveCrops;
 }
 
-TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
+TransferPlan cut_plan(const PlanInputs& measured, const PlanOptions& options,
                       const AugmentOptions& augment, int64_t freeze_override,
                       const Cut& cut) {
   TransferPlan plan;
   Decisions decisions(plan.reasons);
+  PlanInputs inputs = measured;
+  if (options.similarity) {
+    inputs.similarity.verdict = *options.similarity;
+    inputs.similarity.method = "given";
+    inputs.similarity.uncertain = false;
+  }
   const int64_t total = training_pictures(inputs);
   const int64_t classes = std::ssize(inputs.images_per_class);
   const bool large = total >= kLargeTotal ||
@@ -596,10 +602,6 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                                why_size(total, classes));
   plan.evidence = inputs.evidence;
   plan.similarity = inputs.similarity;
-  if (options.similarity) {
-    plan.similarity.verdict = *options.similarity;
-    plan.similarity.method = "given";
-  }
   decisions.add("similarity", std::string(name_of(plan.similarity.verdict)),
                 why_similarity(plan.similarity));
   const Quadrant& quadrant = find_quadrant(plan.size, plan.similarity.verdict);

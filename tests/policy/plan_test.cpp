@@ -362,6 +362,11 @@ TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   const auto plan = choose_plan(in, {}, {});
   EXPECT_EQ(plan.proof_errors, -1);
   EXPECT_EQ(reason(plan, "proof").value, "-1 s.e.");
+  // What is given counts as what is measured.
+  in = with_probe(50, SimilarityClass::similar, 0.95);
+  PlanOptions given;
+  given.similarity = SimilarityClass::different;
+  EXPECT_EQ(choose_plan(in, given, {}).proof_errors, -1);
   in = with_probe(50, SimilarityClass::different, 0.985);
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
 }
