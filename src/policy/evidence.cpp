@@ -225,8 +225,7 @@ class Measurement {
     const auto after = views.argmax(1).eq(labels);
     out.accuracy = before.to(torch::kDouble).mean().item<double>();
     out.view_accuracy = after.to(torch::kDouble).mean().item<double>();
-    out.z = mcnemar_z((before & after.logical_not()).sum().item<int64_t>(),
-                      (after & before.logical_not()).sum().item<int64_t>());
+    out.z = mcnemar_z(after, before);
     const auto rows = labels.unsqueeze(1);
     const auto more = (plain.narrow(0, 0, out.pictures).gather(1, rows) -
                        views.gather(1, rows))

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/more_accurate.h"
+
 namespace engraft {
 namespace {
 
@@ -50,8 +52,7 @@ void WeightAverager::apply() {
 }
 
 bool is_better(const Checkpoint& a, const Checkpoint& b) {
-  return a.accuracy > b.accuracy ||
-         (a.accuracy == b.accuracy && a.loss < b.loss);
+  return is_more_accurate(a, b);
 }
 
 LiveChain::Snapshot mean_of(const std::vector<Checkpoint>& checkpoints) {

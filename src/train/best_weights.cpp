@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "statistics.h"
+#include "train/more_accurate.h"
 
 namespace engraft {
 namespace {
@@ -13,11 +14,6 @@ namespace {
 /// much. With two, of eight pictures two more wrong ones were nothing.
 constexpr double kTolerance = 1;
 
-bool is_better(const Validation& seen, const Validation& than) {
-  return seen.accuracy > than.accuracy ||
-         (seen.accuracy == than.accuracy && seen.loss < than.loss);
-}
-
 /// bool [N]
 torch::Tensor right(const Validation& seen) {
   return seen.logits.argmax(1).eq(seen.labels);
@@ -27,7 +23,7 @@ torch::Tensor right(const Validation& seen) {
 
 bool BestWeights::begins(int64_t epoch, const Validation& seen) {
   const bool first = result_.best_epoch == 0 || !seen.logits.defined();
-  if (first || is_better(seen, most_accurate_)) {
+  if (first || is_more_accurate(seen, most_accurate_)) {
     most_accurate_ = seen;
     most_accurate_epoch_ = epoch;
   }
@@ -43,7 +39,7 @@ bool BestWeights::keep_epoch(int64_t epoch, const Validation& seen) {
 }
 
 bool BestWeights::keep_if_better(int64_t epoch, const Validation& seen) {
-  if (!begins(epoch, seen) && !is_better(seen, best_)) return false;
+  if (!begins(epoch, seen) && !is_more_accurate(seen, best_)) return false;
   keep(epoch, seen);
   return true;
 }

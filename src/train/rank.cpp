@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "train/measure_speed.h"
+#include "train/more_accurate.h"
 
 namespace engraft {
 namespace {
@@ -28,9 +29,8 @@ RankedModel look_at(const PlanCommandOptions& options,
 }
 
 bool is_better(const RankedModel& a, const RankedModel& b) {
-  const DepthProbe& x = a.plan.plan.evidence.depths.back();
-  const DepthProbe& y = b.plan.plan.evidence.depths.back();
-  return x.accuracy != y.accuracy ? x.accuracy > y.accuracy : x.loss < y.loss;
+  return is_more_accurate(a.plan.plan.evidence.depths.back(),
+                          b.plan.plan.evidence.depths.back());
 }
 
 }  // namespace
