@@ -407,7 +407,7 @@ void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,
     std::string why = "one optimum, found on all views of all pictures at once";
     if (options.epochs.value_or(1) > 1)
       why += text("; --epochs ", *options.epochs,
-                  " counts for --optimizer adam or sgd");
+                  " bounds its views, and counts for --optimizer adam or sgd");
     decisions.add("epochs", "1", why);
     return;
   }
@@ -582,17 +582,11 @@ int64_t decide_test_crops(const PlanInputs& inputs, bool flip,
   return kFiveCrops;
 }
 
-TransferPlan cut_plan(const PlanInputs& measured, const PlanOptions& options,
+TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
                       const AugmentOptions& augment, int64_t freeze_override,
                       const Cut& cut) {
   TransferPlan plan;
   Decisions decisions(plan.reasons);
-  PlanInputs inputs = measured;
-  if (options.similarity) {
-    inputs.similarity.verdict = *options.similarity;
-    inputs.similarity.method = "given";
-    inputs.similarity.uncertain = false;
-  }
   const int64_t total = training_pictures(inputs);
   const int64_t classes = std::ssize(inputs.images_per_class);
   const bool large = total >= kLargeTotal ||
@@ -624,9 +618,15 @@ TransferPlan cut_plan(const PlanInputs& measured, const PlanOptions& options,
 
 }  // namespace
 
-TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
+TransferPlan choose_plan(const PlanInputs& measured, const PlanOptions& options,
                          const AugmentOptions& augment,
                          int64_t freeze_override) {
+  PlanInputs inputs = measured;
+  if (options.similarity) {
+    inputs.similarity.verdict = *options.similarity;
+    inputs.similarity.method = "given";
+    inputs.similarity.uncertain = false;
+  }
   TransferPlan plan;
   for (const Cut& cut : kCuts) {
     plan = cut_plan(inputs, options, augment, freeze_override, cut);

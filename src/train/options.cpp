@@ -12,18 +12,25 @@ void refuse_steps(const TrainOptions& options) {
   const Json given = to_json(options), initial = to_json(TrainOptions());
   for (const std::string& name : step_options())
     if (given.at(name) != initial.at(name))
-      fail(Fault::usage, "--", name,
-           " is for training by steps, and --optimizer lbfgs solves for the "
-           "head at once: leave one of them out");
+      refuse_step_option("--" + name, name);
 }
 
 }  // namespace
 
+void refuse_step_option(const std::string& flag, const std::string& name) {
+  fail(Fault::usage, flag,
+       " is for training by steps, and --optimizer lbfgs solves for the head "
+       "at once: leave one of them out",
+       name == "epochs" ? " (--views K takes so many views of each picture)"
+                        : "");
+}
+
 const std::vector<std::string>& step_options() {
   static const std::vector<std::string> names = [] {
     // What of the planned, and what a solved head looks at too.
-    std::vector<std::string> out{"lr",          "backbone-lr", "block-decay",
-                                 "head-epochs", "batch-size",  "deeper"};
+    std::vector<std::string> out{"epochs",      "lr",          "backbone-lr",
+                                 "block-decay", "head-epochs", "batch-size",
+                                 "deeper"};
     const std::vector<std::string> solver{"optimizer", "head-l2",
                                           "label-smoothing", "class-weights"};
     for (const Json& part :

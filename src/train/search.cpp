@@ -18,6 +18,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of trials, which do not compare with those of another one: raised with what
+// is trained, or kept as best, for the same options.
+constexpr int kFormat = 2;
+
 // From so much time on, the default space also trains whole models.
 constexpr double kTimeForWholeModels = 30 * 60;
 
@@ -75,11 +79,14 @@ class Search {
                         ? OptimizerKind::lbfgs
                         : OptimizerKind::adam;
     run.found = &parts_.trials;
+    space_ = make_space(settings_.space, settings_.tries);
     PlanCommandOptions unhurried = options.train.base;
     unhurried.plan.time = "0";
+    for (const SearchDimension& dimension : space_)
+      if (dimension.name == "model")
+        unhurried.model = dimension.choices.front().get<std::string>();
     const PlanResult planned = make_plan(unhurried, plan_callbacks(), run);
     fixed_ = shared_options(options, parts_, planned.plan);
-    space_ = make_space(settings_.space, settings_.tries);
     const bool own_space = !space_.empty();
     meaning_.emplace(fixed_, planned, space_);
     if (!own_space) space_ = default_space(fixed_, space_inputs(planned));
@@ -132,13 +139,26 @@ class Search {
     return out;
   }
 
-  /// Block names can only be told from the model.
+  /// Block names can only be told from the model. An update rule for heads does
+  /// not go with blocks, unless both are searched.
   void check_blocks() const {
+    const std::string lbfgs(name_of(OptimizerKind::lbfgs));
+    const bool all_heads = fixed_.optim.optimizer == OptimizerKind::lbfgs;
+    const auto check = [&](const std::string& flag, const std::string& name,
+                           bool heads) {
+      if (name == "auto" || name == "all") return;
+      const int64_t block = meaning_->chain().find_block(name);
+      if (heads && block < meaning_->chain().num_blocks())
+        fail(Fault::usage, flag, " ", name, " is for trained blocks, and ",
+             all_heads ? "--optimizer " : "--try optimizer=", lbfgs,
+             " solves for the head alone: leave one of them out");
+    };
     for (const SearchDimension& dimension : space_)
-      if (dimension.name == "freeze-until")
-        for (const Json& name : dimension.choices)
-          if (name != "auto")
-            meaning_->chain().find_block(name.get<std::string>());
+      for (const Json& value : dimension.choices)
+        if (dimension.name == "freeze-until")
+          check("--try freeze-until", value.get<std::string>(), all_heads);
+        else if (dimension.name == "optimizer" && value == lbfgs)
+          check("--freeze-until", fixed_.base.plan.freeze_until, true);
   }
 
   std::vector<TrialOptions> candidates(bool own_space) const {
@@ -167,6 +187,8 @@ class Search {
                             "curves", "crops", "average", "scales"})
       flags.erase(key);
     const auto bytes = read_bytes(planned.model);
+    // What trials take over from it.
+    const TrainOptions own = meaning_->options(Json::object());
     return {{"data", parts_.winner.fingerprint},
             {"split",
              {{"how", parts_.how}, {"test-fraction", settings_.test_fraction}}},
@@ -174,6 +196,10 @@ class Search {
             {"space", to_json(space_)},
             {"method", std::string(name_of(settings_.method))},
             {"seed", fixed_.base.run.seed},
+            {"format", kFormat},
+            {"plan",
+             {{"freeze-until", own.base.plan.freeze_until},
+              {"augment", to_json(own.base.augment)}}},
             {"flags", flags}};
   }
 

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "engraft/train/search.h"
+#include "train/step_options.h"
 
 namespace engraft {
 
@@ -7,6 +10,10 @@ void SearchOptions::validate() const {
   train.validate();
   const SearchSpace space = make_space(search.space, search.tries);
   refuse_fixed(space, train);
+  if (train.optim.optimizer == OptimizerKind::lbfgs)
+    for (const SearchDimension& dimension : space)
+      if (std::ranges::count(step_options(), dimension.name))
+        refuse_step_option("--try " + dimension.name, dimension.name);
   if (train.base.plan.deeper)
     fail(Fault::usage,
          "--deeper belongs to train: trials have their blocks given");

@@ -3,10 +3,23 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engraft/data/crops.h"
 #include "train/solved_head.h"
 #include "train/step_options.h"
 
 namespace engraft {
+namespace {
+
+/// Back to what they are when nobody gives them.
+void clear_steps(TrainOptions& options) {
+  const Json initial = to_json(TrainOptions());
+  TrialOptions cleared = Json::object();
+  for (const std::string& name : step_options())
+    cleared[name] = initial.at(name);
+  set_options(options, cleared);
+}
+
+}  // namespace
 
 TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
                            const SearchSpace& space)
@@ -20,18 +33,23 @@ TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
 TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   TrainOptions out = fixed_;
   set_options(out, trial);
+  std::string& freeze_until = out.base.plan.freeze_until;
+  if (out.optim.optimizer == OptimizerKind::lbfgs) {
+    clear_steps(out);
+    if (freeze_until == "auto") freeze_until = "all";
+  }
   if (other_models_) return out;
   // As the plan says, without measuring and proving it in every trial.
-  std::string& freeze_until = out.base.plan.freeze_until;
   if (freeze_until == "auto")
-    freeze_until = out.optim.optimizer == OptimizerKind::lbfgs ||
-                           plan_.freeze_until == chain_.num_blocks()
+    freeze_until = plan_.freeze_until == chain_.num_blocks()
                        ? "all"
                        : std::to_string(plan_.freeze_until);
   auto& augment = out.base.augment;
   augment.augment = augment.augment.value_or(plan_.augment.strength);
   if (!trial.contains("flip")) augment.flip = plan_.augment.flip;
-  out.view.crops = out.view.crops.value_or(plan_.test_crops);
+  // Mirror images are views for what was trained on them.
+  const int64_t most = augment.flip ? kTenCrops : kFiveCrops;
+  out.view.crops = out.view.crops.value_or(std::min(plan_.test_crops, most));
   return out;
 }
 
@@ -55,8 +73,9 @@ int64_t TrialMeaning::epochs(const TrainOptions& options) const {
 
 TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
   const TrainOptions all = options(trial);
-  if (solved(all)) {
-    trial.erase("epochs");
+  const bool for_heads = all.optim.optimizer == OptimizerKind::lbfgs;
+  if (for_heads) trial.erase("freeze-until");
+  if (for_heads || solved(all)) {
     for (const std::string& name : step_options()) trial.erase(name);
   } else if (only_head(all)) {
     for (const char* name : {"backbone-lr", "block-decay", "head-epochs"})

@@ -11,18 +11,21 @@ namespace engraft {
 class TrialMeaning {
  public:
   /// planned  of the same model and `fixed`, as for a head trained by steps
+  ///          unless `fixed` has all heads solved for
   TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
                const SearchSpace& space);
 
   const BlockChain& chain() const { return chain_; }
-  /// The fixed options with those of a trial.
+  /// The fixed options with those of a trial; where its update rule solves for
+  /// the head, without those for steps and blocks.
   TrainOptions options(const TrialOptions& trial) const;
   /// The head alone is trained, by L-BFGS.
   bool solved(const TrainOptions& options) const;
   /// Epochs of a whole training by steps.
   int64_t epochs(const TrainOptions& options) const;
   /// Without what has no effect beside the rest: rates where the head is
-  /// solved, those of the backbone where it is frozen.
+  /// solved, those of the backbone where it is frozen, blocks where the update
+  /// rule is for heads.
   TrialOptions reduce(TrialOptions trial) const;
   /// `share` of the epochs and of the head's own, two at least. Of a solved
   /// head nothing changes.

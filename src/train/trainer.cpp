@@ -92,7 +92,7 @@ void refuse_frozen_graph(const Classifier& classifier, int64_t blocks,
        "torch.jit.freeze, or train the head alone with --freeze-until all");
 }
 
-/// `--optimizer lbfgs` where it cannot be kept to. Every block has weights.
+/// `--optimizer lbfgs` where it cannot be kept to.
 void refuse_lbfgs(const BlockChain& chain, bool linear,
                   int64_t freeze_override) {
   if (!linear)

@@ -44,6 +44,14 @@ class TinyTraining : public testing::Test {
     return out;
   }
 
+  /// To solve for the head alone, which takes no epochs and batches.
+  static TrainOptions by_lbfgs(TrainOptions o) {
+    o.base.plan.epochs.reset();
+    o.base.plan.batch_size.reset();
+    o.optim.optimizer = OptimizerKind::lbfgs;
+    return o;
+  }
+
   /// Parameters and buffers of a saved model.
   static std::map<std::string, torch::Tensor> weights(const std::string& path) {
     std::map<std::string, torch::Tensor> out;

@@ -18,9 +18,7 @@ TEST_F(Repertoire, AskingForStepsTrainsTheHeadBySteps) {
   const auto result = train(o);
   EXPECT_FALSE(result.head);
   EXPECT_EQ(result.epochs.size(), 4u);
-  o.base.plan.batch_size.reset();
-  o.optim.optimizer = OptimizerKind::lbfgs;
-  EXPECT_FAULT(train(o), Fault::usage, "--mixup");
+  EXPECT_FAULT(train(by_lbfgs(o)), Fault::usage, "--mixup");
 }
 
 TEST_F(Repertoire, EveryOptimizerAndScheduleLearns) {

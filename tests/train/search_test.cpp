@@ -227,8 +227,7 @@ TEST_F(Search, WhatHasNoEffectMakesNoCandidate) {
 
 TEST_F(Search, WithAnUpdateRuleForHeadsNoTrialHasBlocks) {
   SearchOptions o = searching({});
-  o.train.base.plan.batch_size.reset();
-  o.train.optim.optimizer = OptimizerKind::lbfgs;
+  o.train = by_lbfgs(o.train);
   o.search.trials = 8;
   for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
   // Whatever the plan trains by steps.
@@ -267,10 +266,82 @@ TEST_F(Search, TrialsLookAtPicturesAsThePlanFoundRight) {
   EXPECT_EQ(TrialMeaning(o.train, planned, {}).options({}).view.crops, 5);
 }
 
+TEST_F(Search, MirrorImagesAreNoViewsWhereNoneAreTrainedOn) {
+  SearchOptions o = searching({});
+  o.train.view.crops.reset();
+  PlanResult planned;
+  planned.classifier = make_classifier(tiny::traced(false), tiny::input());
+  planned.plan.freeze_until = 1;
+  planned.plan.test_crops = 10;
+  const TrialMeaning meaning(o.train, planned, {});
+  EXPECT_EQ(meaning.options({{"flip", true}}).view.crops, 10);
+  EXPECT_EQ(meaning.options({{"flip", false}}).view.crops, 5);
+}
+
+TEST_F(Search, TrialsWithARuleForHeadsLeaveStepsAndBlocksToTheOthers) {
+  SearchOptions o =
+      searching({"optimizer=lbfgs,adam", "lr=0.01,0.02", "freeze-until=all,1"});
+  o.train.base.plan.epochs = 2;
+  o.search.method = SearchMethod::grid;
+  const SearchResult result = search(o);
+  // One by lbfgs, and by adam each of the four others.
+  ASSERT_EQ(result.trials.size(), 5u);
+  int solved = 0;
+  for (const TrialResult& trial : result.trials) {
+    EXPECT_EQ(trial.failed, "");
+    solved += trial.solved;
+    if (trial.solved) {
+      EXPECT_EQ(trial.options, TrialOptions({{"optimizer", "lbfgs"}}));
+    }
+  }
+  EXPECT_EQ(solved, 1);
+}
+
+TEST_F(Search, OtherModelsAreSolvedForAsWell) {
+  tiny::traced(true).save(folder_ / "other.pt");
+  SearchOptions o = searching(
+      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt"),
+       "optimizer=lbfgs,adam", "lr=0.01,0.02"});
+  o.train.base.model.clear();
+  o.train.base.plan.epochs = 2;
+  o.search.method = SearchMethod::grid;
+  const SearchResult result = search(o);
+  ASSERT_EQ(result.trials.size(), 6u);
+  for (const TrialResult& trial : result.trials) {
+    EXPECT_EQ(trial.failed, "");
+    EXPECT_EQ(trial.solved, !trial.options.contains("lr"));
+  }
+}
+
+TEST_F(Search, RefusesToTryStepsAndBlocksWithARuleForHeads) {
+  SearchOptions o = searching({"lr=0.01,0.02"});
+  o.train = by_lbfgs(o.train);
+  EXPECT_FAULT(search(o), Fault::usage, "--try lr is for training by steps");
+  o.search.tries = {"epochs=1,2"};
+  EXPECT_FAULT(search(o), Fault::usage, "--views K");
+  o.search.tries = {"freeze-until=1,all"};
+  EXPECT_FAULT(search(o), Fault::usage,
+               "--try freeze-until 1 is for trained blocks, and --optimizer");
+  o = searching({"optimizer=lbfgs,adam"});
+  o.train.base.plan.freeze_until = "1";
+  EXPECT_FAULT(search(o), Fault::usage,
+               "--freeze-until 1 is for trained blocks, and --try optimizer=");
+}
+
+TEST_F(Search, AJournalOfFormerRulesIsRefused) {
+  const SearchOptions o = searching({"head-l2=0.01,1", "freeze-until=all"});
+  search(o);
+  const auto bytes = test::read_all(journal());
+  std::string text(bytes.begin(), bytes.end());
+  const std::string now = "\"format\":2";
+  text.replace(text.find(now), now.size(), "\"format\":1");
+  test::write_text(journal(), text);
+  EXPECT_FAULT(search(o), Fault::usage, "other format");
+}
+
 TEST_F(Search, RefusesOnceWhatNoTrialCanKeepTo) {
   SearchOptions o = searching({"label-smoothing=0,0.1"});
-  o.train.base.plan.batch_size.reset();
-  o.train.optim.optimizer = OptimizerKind::lbfgs;
+  o.train = by_lbfgs(o.train);
   o.train.base.plan.freeze_until = "0";
   EXPECT_FAULT(search(o), Fault::usage, "weights of blocks");
   tiny::ending("relu").save(o.train.base.model);

@@ -113,29 +113,27 @@ TEST_F(Train, TheHeadAloneIsSolvedInOneEpoch) {
   EXPECT_EQ(load_classifier(folder_ / "out.pt").record["best_epoch"], 1);
 }
 
-TEST_F(Train, AHeadThatIsNoLinearLayerIsTrainedInEpochs) {
-  tiny::conv_head().save(folder_ / "model.pt");
-  auto o = options("all");
-  const auto result = train(o);
-  EXPECT_FALSE(result.head);
-  EXPECT_FALSE(result.epochs.at(0).solved);
-  EXPECT_EQ(result.epochs.size(), 4u);
-  o.base.plan.batch_size.reset();
-  o.optim.optimizer = OptimizerKind::lbfgs;
-  EXPECT_FAULT(train(o), Fault::usage, "--optimizer adam");
+/// A head that no linear system gives.
+class TrainInEpochs : public test::TinyTraining {
+ protected:
+  void expect(const torch::jit::Module& model, const std::string& refusal) {
+    model.save(folder_ / "model.pt");
+    const auto o = options("all");
+    const auto result = train(o);
+    EXPECT_FALSE(result.head);
+    EXPECT_FALSE(result.epochs.at(0).solved);
+    EXPECT_EQ(result.epochs.size(), 4u);
+    EXPECT_FAULT(train(by_lbfgs(o)), Fault::usage, refusal);
+  }
+};
+
+TEST_F(TrainInEpochs, AHeadThatIsNoLinearLayer) {
+  expect(tiny::conv_head(), "--optimizer adam");
 }
 
-TEST_F(Train, ALinearLayerWithMoreBehindItIsTrainedInEpochs) {
+TEST_F(TrainInEpochs, ALinearLayerWithMoreBehindIt) {
   // By its kind it is one; only what it computes tells.
-  tiny::ending("relu").save(folder_ / "model.pt");
-  auto o = options("all");
-  const auto result = train(o);
-  EXPECT_FALSE(result.head);
-  EXPECT_FALSE(result.epochs.at(0).solved);
-  EXPECT_EQ(result.epochs.size(), 4u);
-  o.base.plan.batch_size.reset();
-  o.optim.optimizer = OptimizerKind::lbfgs;
-  EXPECT_FAULT(train(o), Fault::usage, "more than that");
+  expect(tiny::ending("relu"), "more than that");
 }
 
 TEST_F(Train, DeeperGoesOnFromWhatThePlanChooses) {
@@ -185,8 +183,7 @@ TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
   auto o = options("auto");
   o.base.plan.size = SizeClass::large;
   o.base.plan.similarity = SimilarityClass::different;
-  o.base.plan.batch_size.reset();
-  o.optim.optimizer = OptimizerKind::lbfgs;
+  o = by_lbfgs(o);
   const auto result = train(o);
   EXPECT_TRUE(result.head);
   EXPECT_EQ(result.epochs.size(), 1u);
@@ -202,6 +199,7 @@ TEST_F(Train, LbfgsSolvesForTheHeadAndRefusesBlocks) {
 
 TEST_F(Train, LbfgsRefusesWhatIsForSteps) {
   const std::vector<std::pair<std::string, void (*)(TrainOptions&)>> flags = {
+      {"--epochs", [](TrainOptions& o) { o.base.plan.epochs = 3; }},
       {"--lr", [](TrainOptions& o) { o.base.plan.lr = 0.1; }},
       {"--backbone-lr", [](TrainOptions& o) { o.base.plan.backbone_lr = 0.1; }},
       {"--block-decay", [](TrainOptions& o) { o.base.plan.block_decay = 0.5; }},
@@ -222,9 +220,7 @@ TEST_F(Train, LbfgsRefusesWhatIsForSteps) {
       {"--weight-average",
        [](TrainOptions& o) { o.mix.average = WeightAverage::ema; }}};
   for (const auto& [flag, set] : flags) {
-    auto o = options("auto");
-    o.base.plan.batch_size.reset();
-    o.optim.optimizer = OptimizerKind::lbfgs;
+    auto o = by_lbfgs(options("auto"));
     o.validate();
     set(o);
     EXPECT_FAULT(o.validate(), Fault::usage, flag + " is for training by");
@@ -331,9 +327,7 @@ TEST_F(Train, RefusesAFrozenGraphButTrainsItsHead) {
   tiny::frozen().save(folder_ / "model.pt");
   EXPECT_FAULT(train(options()), Fault::model, "--freeze-until all");
   EXPECT_FALSE(train(options("all")).epochs.empty());
-  auto o = options("auto");
-  o.base.plan.batch_size.reset();
-  o.optim.optimizer = OptimizerKind::lbfgs;
+  auto o = by_lbfgs(options("auto"));
   EXPECT_TRUE(train(o).head);
   o.base.plan.freeze_until = "none";
   EXPECT_FAULT(train(o), Fault::model, "--freeze-until all");

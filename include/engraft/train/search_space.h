@@ -46,7 +46,7 @@ struct SpaceInputs {
   int64_t blocks = 0;              ///< of the model, without its head
   bool only_head = false;          ///< no blocks can be trained
   bool whole_model = false;        ///< there is time to train all blocks
-  int64_t epochs = 0;              ///< of the plan where it goes by steps
+  int64_t epochs = 0;              ///< of the plan
   double lr = 0, backbone_lr = 0;  ///< of the plan
 };
 /// The space where none is given; options that `fixed` sets or that do not go
