@@ -70,6 +70,21 @@ install_once() {
   printf '%s\n' "$what" >"$folder/.complete"
 }
 
+# tensorboard_python: prints a Python that has TensorBoard, which is fetched
+# into build/tensorboard-env, not into .venv.
+tensorboard_python() {
+  local environment="$ROOT/build/tensorboard-env" wanted="tensorboard==2.21.0"
+  # shellcheck disable=SC2317 # called by install_once
+  fetch_tensorboard() {
+    python3 -m venv "$environment" || die "creating $environment" \
+      "On Debian, python3-venv must be installed."
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
+      "$wanted" >&2
+  }
+  install_once "$environment" "$wanted" "40 MB" fetch_tensorboard
+  printf '%s\n' "$environment/bin/python"
+}
+
 # jobs_that_fit: how many compilers at once; one of them takes up to 2 GB.
 jobs_that_fit() {
   local cores gigabytes

@@ -28,7 +28,9 @@ std::string epoch_line(const EpochResult& epoch) {
       << fixed(epoch.images_per_second, 0) << std::setw(12)
       << duration(epoch.seconds);
   if (epoch.average_val_accuracy)
-    out << "  average of weights " << percent(*epoch.average_val_accuracy);
+    out << "  average of weights " << percent(*epoch.average_val_accuracy)
+        << ", loss " << fixed(*epoch.average_val_loss, 3) << ", "
+        << duration(epoch.average_seconds);
   out << '\n';
   return out.str();
 }

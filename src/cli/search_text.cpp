@@ -7,6 +7,7 @@
 
 #include "cli/report_text.h"
 #include "cli/text.h"
+#include "cli/weights_text.h"
 
 namespace engraft::cli {
 namespace {
@@ -129,7 +130,14 @@ std::string search_text(const SearchResult& result) {
     out += report_text(*result.trained->test);
   if (result.interrupted) out += go_on_text(result);
   out += "command   " + result.command + "\n";
+  out += paragraph("",
+                   "trains with these options on the parts that train takes "
+                   "of DATA: its model is another one than the winner, which "
+                   "learned from all pictures but the test part");
   if (!result.trained || result.trained->best_epoch == 0) return out;
+  out += snapshots_text(result.trained->snapshots);
+  for (const std::string& text : result.trained->notes)
+    out += paragraph("note", text);
   std::error_code error;
   const auto bytes = std::filesystem::file_size(result.out, error);
   out += paragraph(

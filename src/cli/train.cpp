@@ -15,6 +15,7 @@
 #include "cli/report_text.h"
 #include "cli/text.h"
 #include "cli/training_progress.h"
+#include "cli/weights_text.h"
 #include "engraft/train/trainer.h"
 
 namespace engraft::cli {
@@ -26,6 +27,17 @@ std::string frozen_text(const TrainResult& result) {
   return paragraph("frozen", counted(result.frozen_tensors, "tensor") +
                                  " unchanged, checksum " +
                                  result.frozen_checksum + " before and after");
+}
+
+/// Why an epoch that a star marks is not the best one.
+std::string more_accurate_text(const TrainResult& result) {
+  auto e = result.epochs.begin() + result.best_epoch - 1;
+  if (e->average_is_best) return "";
+  while (!e->best && e != result.epochs.begin()) --e;
+  if (!e->best || e->epoch == result.best_epoch) return "";
+  return ". Epoch " + std::to_string(e->epoch) + " with its " +
+         percent(e->val_accuracy) +
+         " is not more accurate by a standard error, and the later one counts";
 }
 
 std::string best_text(const TrainResult& result) {
@@ -48,23 +60,8 @@ std::string best_text(const TrainResult& result) {
              which + how + (average ? ", the average of the weights" : "") +
                  ": validation accuracy " + percent(accuracy) + ", loss " +
                  fixed(average ? *best.average_val_loss : best.val_loss, 3) +
-                 " (centre crop)") +
+                 " (centre crop)" + more_accurate_text(result)) +
          gap_text(best);
-}
-
-/// Members of a snapshot ensemble and the ensemble, side by side.
-std::string snapshots_text(const SavedSnapshots& saved) {
-  if (saved.members.empty()) return "";
-  std::vector<std::vector<std::string>> rows{
-      {"snapshot", "val acc", "val loss"}};
-  const auto add = [&](const SavedSnapshot& s, const std::string& name) {
-    rows.push_back({name, percent(s.val_accuracy), fixed(s.val_loss, 3)});
-  };
-  for (const SavedSnapshot& member : saved.members) add(member, member.path);
-  if (!saved.ensemble.path.empty())
-    add(saved.ensemble, saved.ensemble.path + " (average of " +
-                            std::to_string(saved.members.size()) + ")");
-  return table(rows, std::string(10, ' '));
 }
 
 /// What a range test found, and about ten points of its curve.
@@ -186,6 +183,7 @@ void print_text(const TrainResult& result, bool verbose) {
   for (const RateCurve& curve : result.rate_curves)
     std::cout << rates_text(curve);
   for (const StageProof& proof : result.proofs) std::cout << proof_text(proof);
+  std::cout << soup_text(result);
   std::cout << best_text(result);
   for (const auto* report : {&result.val, &result.test})
     if (*report) std::cout << report_text(**report);
@@ -195,6 +193,9 @@ void print_text(const TrainResult& result, bool verbose) {
   std::cout << frozen_text(result);
   if (verbose) std::cout << verbose_text(result);
   std::cout << snapshots_text(result.snapshots);
+  // Those of the model came with the plan.
+  for (size_t i = result.classifier.notes.size(); i < result.notes.size(); ++i)
+    std::cout << paragraph("note", result.notes[i]);
   std::cout << saved_text(result);
 }
 

@@ -76,7 +76,8 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
            "those that were held out");
 }
 
-/// What a model's record allows; ten where it does not say.
+/// With which a model was tested when it was trained, given or found right; ten
+/// where its record does not say.
 int64_t crops_of(const Json& record) {
   const Json* value = &record;
   for (const char* key : {"plan", "test_crops"}) {
@@ -88,7 +89,7 @@ int64_t crops_of(const Json& record) {
   return is_crop_count(crops) ? crops : kTenCrops;
 }
 
-/// With as many crops as all models' records allow, where none are asked for.
+/// With the fewest that any model was tested with, where none are asked for.
 ViewOptions settled(ViewOptions view, const std::vector<TestedModel>& models) {
   if (view.crops) return view;
   view.crops = kTenCrops;

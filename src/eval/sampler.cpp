@@ -41,7 +41,7 @@ RegulariserOptions regularisers(const SamplingOptions& noise,
   out.drop_connect = noise.drop_connect.value_or(0);
   // Where it was recorded to fall does not count when it is switched off.
   if (out.drop_connect > 0 || asked.drop_connect_on)
-    out.drop_connect_on = noise.drop_connect_on.value_or(DropConnectOn::head);
+    out.drop_connect_on = noise.drop_connect_on.value_or("head");
   out.fractional_pooling = noise.fractional_pooling.value_or(false);
   return out;
 }

@@ -141,6 +141,7 @@ struct BlockChain::State {
   std::vector<Block> parts;  ///< the head last
   bool fused_head = false;
   RegulariserOptions regularisers;
+  int64_t regularised_from = 0;
   std::array<std::unique_ptr<NoisyCodes>, 3> noises =
       no_noises();  ///< by Noise
 
@@ -157,13 +158,15 @@ struct BlockChain::State {
 
   const NoisyCodes& noisy(Noise noise) {
     NoisyCodes& out = *noises[static_cast<size_t>(noise)];
-    std::call_once(out.making, [&] { make(out, regularisers, noise); });
+    std::call_once(out.making,
+                   [&] { make(out, regularisers, regularised_from, noise); });
     return out;
   }
 
-  void make(NoisyCodes& out, const RegulariserOptions& options, Noise noise) {
+  void make(NoisyCodes& out, const RegulariserOptions& options, int64_t begin,
+            Noise noise) {
     for (const auto& graph :
-         noisy_graphs(block_parts(), options, noise, out.report)) {
+         noisy_graphs(block_parts(), options, begin, noise, out.report)) {
       out.random.push_back(draws_numbers(*graph));
       out.codes.emplace_back(graph, "block");
     }
@@ -318,17 +321,25 @@ torch::Tensor BlockChain::logits(const torch::Tensor& images) const {
   return run_frozen(images, 0, num_blocks() + 1);
 }
 
-RegulariserReport BlockChain::regularise(const RegulariserOptions& options) {
+RegulariserReport BlockChain::regularise(const RegulariserOptions& options,
+                                         int64_t begin) {
   options.validate();
   State& s = *state_;
+  if (options.any() && begin == num_blocks() && s.fused_head)
+    fail(Fault::usage,
+         "the model's final layer cannot be cut from the layers before it, "
+         "which are frozen, so that no regulariser of the head can act: train "
+         "blocks too, by --freeze-until with a number below ",
+         num_blocks());
   auto noises = State::no_noises();
   NoisyCodes& training = *noises[static_cast<size_t>(Noise::training)];
   if (options.any()) {
     std::call_once(training.making,
-                   [&] { s.make(training, options, Noise::training); });
-    check_found(options, training.report);
+                   [&] { s.make(training, options, begin, Noise::training); });
+    check_found(options, training.report, begin);
   }
   s.regularisers = options;
+  s.regularised_from = begin;
   s.noises = std::move(noises);
   return training.report;
 }

@@ -10,10 +10,9 @@ bool RegulariserOptions::any() const {
 
 void RegulariserOptions::validate() const {
   check_ranges(*this);
-  if (drop_connect_on == DropConnectOn::all && drop_connect == 0)
-    fail(Fault::usage,
-         "--drop-connect-on all: give --drop-connect the "
-         "probability");
+  if (drop_connect_on != "head" && drop_connect == 0)
+    fail(Fault::usage, "--drop-connect-on ", drop_connect_on,
+         ": give --drop-connect the probability");
   if (bn_momentum && bn_statistics == BatchNormStatistics::running)
     fail(Fault::usage,
          "--bn-momentum: with --bn-statistics running no running statistic "
@@ -31,25 +30,28 @@ Json to_json(const RegulariserReport& report) {
 }
 
 void check_found(const RegulariserOptions& options,
-                 const RegulariserReport& report) {
+                 const RegulariserReport& report, int64_t begin) {
+  const auto missing = [&](const char* flag, const char* what,
+                           const char* instead = "") {
+    fail(Fault::usage, flag, ": the model has no ", what,
+         begin > 0 ? " from block " + std::to_string(begin) +
+                         " on, where it is trained; --freeze-until none trains "
+                         "all of it"
+                   : "",
+         instead);
+  };
   if (options.dropout && report.dropouts == 0)
-    fail(Fault::usage,
-         "--dropout: the model has no dropout; --head-dropout puts one before "
-         "its final layer");
+    missing("--dropout", "dropout",
+            "; --head-dropout puts one before its final layer");
   if (options.stochastic_depth > 0 && report.residual_branches == 0)
-    fail(Fault::usage,
-         "--stochastic-depth: the model has no residual branch that could be "
-         "skipped");
+    missing("--stochastic-depth", "residual branch that could be skipped");
   if (options.fractional_pooling && report.pools == 0)
-    fail(Fault::usage,
-         "--fractional-pooling: the model has no max pooling with a stride of "
-         "2 or more");
+    missing("--fractional-pooling", "max pooling with a stride of 2 or more");
   const bool batch_norms = options.bn_momentum ||
                            options.bn_statistics != BatchNormStatistics::batch;
   if (batch_norms && report.batch_norms == 0)
-    fail(Fault::usage,
-         options.bn_momentum ? "--bn-momentum" : "--bn-statistics",
-         ": the model has no batch norm");
+    missing(options.bn_momentum ? "--bn-momentum" : "--bn-statistics",
+            "batch norm");
 }
 
 }  // namespace engraft

@@ -3,6 +3,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "model/differentiable.h"
@@ -64,13 +65,46 @@ bool keeps_features(const Node* node) {
          node->kind() == aten::reshape || node->kind() == aten::squeeze;
 }
 
+/// What --drop-connect-on chooses.
+class LayerNames {
+ public:
+  explicit LayerNames(const std::string& text) {
+    std::istringstream in(text);
+    for (std::string name; std::getline(in, name, ',');) names_.insert(name);
+  }
+  /// weight  its name, that of the layer and more; "" is never taken
+  bool take(const std::string& weight) {
+    if (weight.empty()) return false;
+    bool found = false;
+    for (const std::string& name : names_)
+      if (name == "all" || weight == name || weight.starts_with(name + ".")) {
+        taken_.insert(name);
+        found = true;
+      }
+    return found;
+  }
+  /// A name that took nothing; "" when all did.
+  std::string missing() const {
+    for (const std::string& name : names_)
+      if (!taken_.contains(name)) return name;
+    return "";
+  }
+
+ private:
+  std::set<std::string> names_, taken_;
+};
+
 /// Rewrites the graphs of one chain.
 class Rewriting {
  public:
   Rewriting(const std::vector<BlockPart>& parts,
-            const RegulariserOptions& options, Noise noise,
+            const RegulariserOptions& options, int64_t begin, Noise noise,
             RegulariserReport& report)
-      : parts_(parts), options_(options), noise_(noise), report_(report) {
+      : parts_(parts),
+        options_(options),
+        begin_(static_cast<size_t>(begin)),
+        noise_(noise),
+        report_(report) {
     for (const BlockPart& part : parts) {
       graphs_.push_back(part.graph->copy());
       make_differentiable(graphs_.back());
@@ -81,7 +115,7 @@ class Rewriting {
     if (training() && options_.stochastic_depth > 0) skip_branches();
     for (size_t i = 0; i < parts_.size(); ++i) {
       set_modes(i);
-      if (options_.fractional_pooling) randomise_pools(i);
+      if (options_.fractional_pooling && i >= begin_) randomise_pools(i);
     }
     const double p = options_.head_dropout;
     // The head is found before random weights hide its own.
@@ -125,6 +159,7 @@ class Rewriting {
            residual_branches(*graphs_[i], sizes(i, 2), sizes(i, 3)))
         places.push_back({i, branch});
     for (size_t l = 0; l < places.size(); ++l) {
+      if (places[l].block < begin_) continue;
       const double p = options_.stochastic_depth * static_cast<double>(l + 1) /
                        static_cast<double>(places.size());
       skip(places[l].branch, p);
@@ -156,7 +191,7 @@ class Rewriting {
       const bool drops =
           is_dropout(node) ||
           (is_attention(node) && torch::jit::toIValue(node->input(4)));
-      if (!drops || !options_.dropout) return;
+      if (!drops || !options_.dropout || i < begin_) return;
       set_constant(node, probability_operand(node), *options_.dropout);
       changed(report_.dropouts, "dropout ", *options_.dropout, ": ",
               parts_[i].name);
@@ -170,6 +205,7 @@ class Rewriting {
     if (!running) set_constant(node, 5, true);
     if (options_.bn_momentum) set_constant(node, 6, *options_.bn_momentum);
     if (replaces) set_constant(node, 6, 1.0);
+    if (i < begin_) return;
     if (running)
       changed(report_.batch_norms,
               "batch norm on running statistics: ", parts_[i].name);
@@ -211,26 +247,42 @@ class Rewriting {
   }
 
   void drop_connect() {
-    if (options_.drop_connect_on == DropConnectOn::head)
-      drop_weights(head().node, parts_.size() - 1);
-    else
-      for (size_t i = 0; i < graphs_.size(); ++i)
-        for_each_node(graphs_[i]->block(),
-                      [&](Node* node) { drop_weights(node, i); });
+    if (options_.drop_connect_on == "head")
+      return drop_weights(head().node, parts_.size() - 1);
+    LayerNames chosen(options_.drop_connect_on);
+    for (size_t i = begin_; i < graphs_.size(); ++i)
+      for_each_node(graphs_[i]->block(), [&](Node* node) {
+        if (chosen.take(weight_name(node, i))) drop_weights(node, i);
+      });
+    const std::string missing = chosen.missing();
+    if (!missing.empty())
+      fail(Fault::usage, "--drop-connect-on ", missing,
+           ": no linear or convolution layer that is trained has that name or "
+           "is in what has it; the last one is ",
+           weight_name(head().node, parts_.size() - 1));
+  }
+
+  /// Of the weight of a layer, as the model has it; "" for what has none.
+  std::string weight_name(Node* node, size_t i) const {
+    const auto operand = weight_operand(node);
+    if (!operand) return "";
+    const size_t input = weight_input(node->input(*operand))->offset();
+    return parts_[i].tensors.at(input - 1).name;
   }
 
   void drop_weights(Node* node, size_t i) {
     const auto operand = weight_operand(node);
     if (!operand) return;
+    const std::string name = weight_name(node, i);
     Value* weight = node->input(*operand);
-    const size_t input = weight_input(weight)->offset();
     node->replaceInput(*operand, dropped(node, weight, options_.drop_connect));
     changed(report_.drop_connects, "DropConnect ", options_.drop_connect, ": ",
-            parts_[i].tensors.at(input - 1).name);
+            name);
   }
 
   const std::vector<BlockPart>& parts_;
   const RegulariserOptions& options_;
+  const size_t begin_;
   const Noise noise_;
   RegulariserReport& report_;
   std::vector<std::shared_ptr<Graph>> graphs_;
@@ -240,8 +292,8 @@ class Rewriting {
 
 std::vector<std::shared_ptr<Graph>> noisy_graphs(
     const std::vector<BlockPart>& parts, const RegulariserOptions& options,
-    Noise noise, RegulariserReport& report) {
-  return Rewriting(parts, options, noise, report).run();
+    int64_t begin, Noise noise, RegulariserReport& report) {
+  return Rewriting(parts, options, begin, noise, report).run();
 }
 
 bool moves_statistics(const Node* batch_norm,

@@ -23,12 +23,12 @@ enum class Noise {
   statistics  ///< as training, running statistics replaced by the batch's
 };
 
-/// Graphs of the whole chain, the head last, with dropouts on and what
-/// `options` asks for, in operations that can be differentiated. What was
-/// changed is added to `report`.
+/// Graphs of the whole chain, the head last, with dropouts on and, from part
+/// `begin` on, what `options` asks for, in operations that can be
+/// differentiated. What was changed is added to `report`.
 std::vector<std::shared_ptr<Graph>> noisy_graphs(
     const std::vector<BlockPart>& parts, const RegulariserOptions& options,
-    Noise noise, RegulariserReport& report);
+    int64_t begin, Noise noise, RegulariserReport& report);
 
 /// A pass of a training graph changes the running statistics of this batch
 /// norm, which stands in the graph that inference runs.

@@ -389,8 +389,9 @@ void decide_proof(const PlanInputs& inputs, TransferPlan& plan,
              : text("trained blocks must beat the head alone on the validation "
                     "pictures by ",
                     plan.proof_errors,
-                    " standard error: where less than a point can be won they "
-                    "often lose"));
+                    " standard error, or are not trained where it gets all of "
+                    "them right: where less than a point can be won they often "
+                    "lose"));
 }
 
 void decide_epochs(const PlanInputs& inputs, const PlanOptions& options,

@@ -21,7 +21,9 @@ class BestWeights {
   /// a standard error (McNemar's) on the same pictures, than the most accurate
   /// so far (the lower loss among equals). The rate falls towards the end,
   /// where weights are best: what an earlier epoch has more within the noise is
-  /// chance. True when they are remembered.
+  /// chance. Where it does not fall, or training ends early, the later epoch of
+  /// two that cannot be told apart is as good a guess as the earlier one.
+  /// True when they are remembered.
   bool keep_epoch(int64_t epoch, const Validation& seen);
 
   /// Remembers the live weights, which are not those that an epoch ended with,

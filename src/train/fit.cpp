@@ -71,7 +71,8 @@ class Fit {
       LiveChain::restore(fresh);
       live_.remember();
     }
-    if (going_on() && features_.prepare(plan_.freeze_until, plan_.views)) {
+    if (going_on() && !head_is_enough() &&
+        features_.prepare(plan_.freeze_until, plan_.views)) {
       const int64_t first = std::ssize(result_.epochs) + 1;
       if (plan_.solved_head && !plan_.proof)
         solve();
@@ -84,6 +85,7 @@ class Fit {
     }
     bool kept =
         best_.settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
+    if (!kept) result_.soup.clear();
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -99,6 +101,21 @@ class Fit {
            result_.diverged.empty();
   }
 
+  /// The head alone gets all validation pictures right, and blocks would have
+  /// to get more of them.
+  bool head_is_enough() {
+    if (!plan_.proof || plan_.proof_errors <= 0 || result_.epochs.empty())
+      return false;
+    const auto pictures = features_.val().num_samples();
+    if (pictures == 0 || result_.epochs[0].val_accuracy < 1) return false;
+    result_.notes.push_back(
+        "no blocks are trained: the head alone gets all " +
+        std::to_string(pictures) +
+        " validation pictures right, so that nothing could show blocks to be "
+        "better");
+    return true;
+  }
+
   static std::string blocks_from(int64_t cut) {
     return cut > 0 ? "blocks from " + std::to_string(cut) + " on"
                    : "all blocks";
@@ -109,12 +126,16 @@ class Fit {
     best_.set_aside(result_.proofs.empty() ? blocks_from(plan_.freeze_until)
                                            : result_.proofs.back().to);
     const int64_t done = std::ssize(result_.epochs);
+    const auto soup_before = result_.soup;
     if (features_.prepare(deeper.cut, deeper.views)) {
       last_epoch_ = done + deeper.epochs;
       stage("blocks", deeper.cut, done + 1, last_epoch_, deeper.rate);
       finish_others();
     }
-    return best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
+    const bool kept =
+        best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
+    if (!kept) result_.soup = soup_before;
+    return kept;
   }
 
   void finish_others() {
@@ -249,8 +270,9 @@ class Fit {
     now.val_accuracy = seen->accuracy;
     best_.keep_epoch(now.epoch, *seen);
     if (!now.solved) {
-      schedule_->epoch_ended(now.val_loss);
-      others_.epoch_ended(now);
+      const bool judged = seen->logits.defined();
+      schedule_->epoch_ended(judged ? now.val_loss : now.train_loss);
+      others_.epoch_ended(now, judged);
     }
     now.best = best_.most_accurate_epoch() == now.epoch;
     result_.early_stopped =
@@ -282,7 +304,7 @@ class Fit {
     Tally tally;
     const Stopwatch watch;
     features_.train().start_epoch(now.epoch);
-    int64_t batches = 0;
+    int64_t batches = 0, step_pictures = 0;
     while (auto batch = features_.train().next()) {
       if (stopped()) return false;
       // The batches of one step: all of them but for the last step's.
@@ -290,8 +312,14 @@ class Fit {
       const int64_t left =
           features_.train().num_batches() - (batches - in_step);
       const int64_t of_step = std::min(options_.accumulate, left);
-      if (in_step == 0) begin_step(now);
-      if (!add_gradient(*batch, of_step, tally, now)) return false;
+      if (in_step == 0) {
+        begin_step(now);
+        // The last batch of an epoch may be smaller, and counts for less.
+        step_pictures =
+            std::min(options_.accumulate * batch->labels.size(0),
+                     features_.train().num_samples() - tally.images);
+      }
+      if (!add_gradient(*batch, step_pictures, tally, now)) return false;
       if (in_step + 1 == of_step) {
         for (const auto& technique : techniques_)
           technique->before_step(groups_);
@@ -335,8 +363,9 @@ class Fit {
     return {logits, given.labels, loss};
   }
 
-  bool add_gradient(const Batches::Batch& batch, int64_t of_step, Tally& tally,
-                    const EpochResult& now) {
+  /// step_pictures  that the step has in all its batches
+  bool add_gradient(const Batches::Batch& batch, int64_t step_pictures,
+                    Tally& tally, const EpochResult& now) {
     const Forward pass = forward(batch);
     const double value = pass.loss.item<double>();
     tally.add(value, count_right(pass.logits, pass.labels),
@@ -345,8 +374,11 @@ class Fit {
       diverge("the training loss became " + std::to_string(value), now.epoch);
       return false;
     }
-    backward(of_step == 1 ? pass.loss
-                          : pass.loss / static_cast<double>(of_step));
+    const int64_t pictures = pass.labels.size(0);
+    backward(pictures == step_pictures
+                 ? pass.loss
+                 : pass.loss * (static_cast<double>(pictures) /
+                                static_cast<double>(step_pictures)));
     return true;
   }
 

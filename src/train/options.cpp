@@ -47,7 +47,10 @@ void TrainOptions::validate() const {
   check_ranges(*this);
   base.validate();
   optim.validate();
-  schedule.validate();
+  ScheduleOptions course = schedule;
+  if (mix.snapshots > 0 && course.schedule == ScheduleKind::cosine)
+    course.schedule = ScheduleKind::restarts;
+  course.validate();
   regularise.validate();
   mix.validate();
   view.validate();
@@ -66,6 +69,10 @@ void TrainOptions::validate() const {
     fail(Fault::usage,
          "--snapshots lets the rate fall by --schedule restarts, ", "not by ",
          name_of(schedule.schedule));
+  if (mix.snapshots > 0 && base.plan.deeper)
+    fail(Fault::usage,
+         "--snapshots are taken along one course of the rate, and --deeper "
+         "begins another: leave one of them out");
   if (mix.snapshots > 0 && schedule.cycles && *schedule.cycles != mix.snapshots)
     fail(Fault::usage, "--snapshots ", mix.snapshots, " are ", mix.snapshots,
          " cycles, not --cycles ", *schedule.cycles);

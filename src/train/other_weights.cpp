@@ -1,9 +1,12 @@
 #include "train/other_weights.h"
 
 #include <algorithm>
+#include <sstream>
 
+#include "engraft/eval/calibration.h"
 #include "engraft/eval/metrics.h"
 #include "eval/mean_probabilities.h"
+#include "eval/stopwatch.h"
 
 namespace engraft {
 namespace {
@@ -20,15 +23,20 @@ OtherWeights::OtherWeights(const MixOptions& options, LiveChain& live,
 void OtherWeights::begin_stage(int64_t steps, int64_t epochs, bool last) {
   averager_ = make_averager(options_, live_.live_parameters(), steps, epochs);
   snapping_ = last && options_.snapshots > 0;
+  if (snapping_ && steps < options_.snapshots)
+    fail(Fault::usage, "--snapshots ", options_.snapshots,
+         ": the rate cannot fall so often in the ", steps,
+         " steps of this training; give more --epochs or a smaller "
+         "--batch-size");
 }
 
 void OtherWeights::stepped(bool ends_cycle) {
   if (averager_) averager_->stepped();
-  if (snapping_ && ends_cycle) snapshots_.push_back({live_.snapshot()});
+  if (snapping_ && ends_cycle) snapshots_.push_back({live_.snapshot(), {}, 1});
 }
 
-void OtherWeights::epoch_ended(EpochResult& now) {
-  if (options_.average == WeightAverage::soup) {
+void OtherWeights::epoch_ended(EpochResult& now, bool judged) {
+  if (options_.average == WeightAverage::soup && judged) {
     best_.push_back(
         {live_.snapshot(), now.val_accuracy, now.val_loss, now.epoch});
     std::ranges::stable_sort(best_, is_better);
@@ -37,6 +45,8 @@ void OtherWeights::epoch_ended(EpochResult& now) {
   if (!averager_) return;
   averager_->epoch_ended();
   if (!averager_->ready()) return;
+  averaged_ = true;
+  const Stopwatch watch;
   const auto before = live_.snapshot();
   averager_->apply();
   loop_.measure_batch_norms(now.epoch);
@@ -46,15 +56,47 @@ void OtherWeights::epoch_ended(EpochResult& now) {
     now.average_is_best = loop_.keep_if_better(now.epoch, *seen);
   }
   LiveChain::restore(before);
+  now.average_seconds = watch.seconds();
 }
 
 void OtherWeights::finish(FitResult& result) {
   if (result.epochs.empty()) return;
   if (best_.size() > 1) make_soup(result);
   validate_snapshots(result);
+  note_missing(result);
+  best_.clear();
+  averaged_ = false;
+}
+
+void OtherWeights::note_missing(FitResult& result) const {
+  const auto note = [&](const auto&... words) {
+    std::ostringstream text;
+    (text << ... << words);
+    result.notes.push_back(text.str());
+  };
+  const bool soup = options_.average == WeightAverage::soup;
+  if (soup && best_.empty())
+    note(
+        "--weight-average soup: no validation pictures choose its epochs, so "
+        "that the last epoch is kept as it is");
+  else if (soup && result.soup.empty())
+    note(
+        "--weight-average soup: none of the other epochs improves the best "
+        "one, which is kept as it is");
+  else if (averager_ && !averaged_)
+    note("--weight-average ", name_of(options_.average), ": training had too ",
+         "few epochs to average",
+         options_.average == WeightAverage::swa
+             ? "; --average-from says where it begins"
+             : "");
+  const auto taken = std::ssize(result.snapshots);
+  if (taken < options_.snapshots)
+    note("--snapshots ", options_.snapshots, ": only ", taken,
+         taken == 1 ? " was" : " were", " taken before training ended");
 }
 
 void OtherWeights::make_soup(FitResult& result) {
+  const Stopwatch watch;
   EpochResult& last = result.epochs.back();
   Validation seen;
   const auto judge = [&](const LiveChain::Snapshot& mean) {
@@ -63,7 +105,9 @@ void OtherWeights::make_soup(FitResult& result) {
     seen = loop_.validate(last.epoch).value_or(Validation());
     return Checkpoint{{}, seen.accuracy, seen.loss};
   };
-  const auto members = greedy_soup(std::move(best_), judge);
+  const auto members = greedy_soup(best_, judge);
+  last.average_seconds = watch.seconds();
+  result.soup.clear();
   if (members.size() < 2) return;
   judge(mean_of(members));
   last.average_val_accuracy = seen.accuracy;
@@ -76,18 +120,20 @@ void OtherWeights::validate_snapshots(FitResult& result) {
   std::vector<torch::Tensor> scores;
   torch::Tensor labels;
   for (FitSnapshot& snapshot : snapshots_) {
+    const Stopwatch watch;
     LiveChain::restore(snapshot.state);
     const auto seen = loop_.validate(result.epochs.back().epoch);
     if (!seen || !seen->logits.defined()) break;
-    snapshot.val_accuracy = seen->accuracy;
-    snapshot.val_loss = seen->loss;
+    snapshot.figures = {seen->accuracy, seen->loss, watch.seconds()};
+    snapshot.temperature = fit_temperature(seen->logits, seen->labels);
+    result.ensemble.seconds += watch.seconds();
     scores.push_back(seen->logits.to(torch::kDouble).log_softmax(1));
     labels = seen->labels;
   }
   if (!scores.empty()) {
     const Metrics metrics = compute_metrics(log_mean(scores), labels);
-    result.ensemble_val_accuracy = metrics.top1;
-    result.ensemble_val_loss = metrics.loss;
+    result.ensemble.accuracy = metrics.top1;
+    result.ensemble.loss = metrics.loss;
   }
   result.snapshots = std::move(snapshots_);
 }

@@ -26,22 +26,26 @@ class OtherWeights {
 
   OtherWeights(const MixOptions& options, LiveChain& live, Loop loop);
 
-  /// last: snapshots are taken in this one
+  /// last: snapshots are taken in this one. Throws Error(Fault::usage) when it
+  /// has fewer steps than snapshots.
   void begin_stage(int64_t steps, int64_t epochs, bool last);
   void stepped(bool ends_cycle);
   /// After the epoch's own weights were validated, which stay.
-  void epoch_ended(EpochResult& now);
+  /// judged  there are validation pictures
+  void epoch_ended(EpochResult& now, bool judged);
   /// Into `result`; leaves the weights as they come.
   void finish(FitResult& result);
 
  private:
   void make_soup(FitResult& result);
+  /// Of what was asked for and is not there.
+  void note_missing(FitResult& result) const;
   void validate_snapshots(FitResult& result);
 
   MixOptions options_;
   LiveChain& live_;
   Loop loop_;
-  bool snapping_ = false;
+  bool snapping_ = false, averaged_ = false;
   std::unique_ptr<WeightAverager> averager_;
   std::vector<Checkpoint> best_;  ///< epochs for a soup
   std::vector<FitSnapshot> snapshots_;

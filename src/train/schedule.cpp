@@ -172,10 +172,10 @@ double Schedule::factor(int64_t step) const {
          row_of(options_.schedule).factor(std::min(t, 1.0), options_);
 }
 
-void Schedule::epoch_ended(double val_loss) {
+void Schedule::epoch_ended(double loss) {
   if (options_.schedule != ScheduleKind::plateau) return;
-  if (val_loss < best_loss_) {
-    best_loss_ = val_loss;
+  if (loss < best_loss_) {
+    best_loss_ = loss;
     waited_ = 0;
   } else if (++waited_ >= options_.plateau_patience.value_or(2)) {
     reduced_ *= options_.drop_factor.value_or(0.1);

@@ -17,6 +17,7 @@
 #include "train/phase_progress.h"
 #include "train/snapshots.h"
 #include "train/solved_head.h"
+#include "train/step_options.h"
 
 namespace engraft {
 namespace {
@@ -308,12 +309,63 @@ void note_precision(const TrainOptions& options, PlanResult& planned) {
         "--precision bf16: this processor only emulates it; f32 is faster");
 }
 
+/// Options that are given and that this plan leaves nothing to do.
+/// steps  the head is trained by steps whatever the plan says
+void note_unused(const TrainOptions& options, bool steps, int64_t blocks,
+                 PlanResult& planned) {
+  const Json given = to_json(options), initial = to_json(TrainOptions());
+  std::string names;
+  const auto look = [&](const std::vector<std::string>& all) {
+    for (const std::string& name : all)
+      // These have their own words: in the plan, and in note_precision.
+      if (name != "epochs" && name != "precision" &&
+          given.at(name) != initial.at(name))
+        names += (names.empty() ? "--" : ", --") + name;
+  };
+  std::string why;
+  if (planned.plan.lowest_cut() == blocks && planned.plan.solved_head) {
+    look(step_options());
+    why =
+        "the head alone is trained, by L-BFGS at once; --optimizer adam "
+        "trains it by steps, --freeze-until with a block others too";
+  } else if (planned.plan.lowest_cut() == blocks) {
+    look({"backbone-lr", "block-decay", "head-epochs"});
+    why =
+        "the head alone is trained; --freeze-until with a block trains others "
+        "too";
+  }
+  if (!planned.plan.solved_head && names.empty()) {
+    look({"head-l2"});
+    why = steps
+              ? "what else is asked for takes a head trained by steps"
+              : "the head is trained by steps; --optimizer lbfgs solves for it";
+  }
+  if (!names.empty())
+    planned.classifier.notes.push_back(names + ": not used, as " + why);
+}
+
+/// A rectangle of features that have no places would be none.
+void refuse_cutmix(const TrainOptions& options, const BlockChain& chain,
+                   int64_t cut) {
+  if (options.mix.cutmix == 0) return;
+  int64_t last = cut;  // before which there still are places
+  while (last > 0 && chain.block(last - 1).output_size.size() != 3) --last;
+  if (last < cut)
+    fail(Fault::usage, "--cutmix pastes rectangles, and before block ", cut,
+         ", from which on is trained, features have no places any more: give "
+         "--freeze-until ",
+         last,
+         " or a block before it, or --mixup, which "
+         "blends any features");
+}
+
 Json snapshots_json(const SavedSnapshots& saved) {
   if (saved.members.empty()) return {};
   const auto json = [](const SavedSnapshot& s) -> Json {
     return {{"model", s.path},
-            {"val_accuracy", s.val_accuracy},
-            {"val_loss", s.val_loss}};
+            {"val_accuracy", or_null(s.figures.accuracy)},
+            {"val_loss", or_null(s.figures.loss)},
+            {"seconds", s.figures.seconds}};
   };
   Json members = Json::array();
   for (const SavedSnapshot& member : saved.members)
@@ -430,6 +482,14 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
       options.base, callbacks,
       {steps ? OptimizerKind::adam : asked, options.view.crops, found});
   note_precision(options, planned);
+  const int64_t lowest = planned.plan.lowest_cut();
+  bool by_lbfgs = false;
+  {
+    const BlockChain cut(planned.classifier);
+    by_lbfgs = lowest == cut.num_blocks() && planned.plan.solved_head;
+    note_unused(options, steps, cut.num_blocks(), planned);
+    if (!by_lbfgs) refuse_cutmix(options, cut, planned.plan.freeze_until);
+  }
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(planned.model, unknown);
   check_writable(options.out, unknown ? 0 : bytes);
@@ -454,8 +514,8 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
                static_cast<uint64_t>(options.base.run.seed));
   BlockChain chain(result.classifier);
   chain.to(resolve_device(options.base.run.device));
-  if (options.regularise.any())
-    result.regularised = chain.regularise(options.regularise);
+  if (options.regularise.any() && !by_lbfgs)
+    result.regularised = chain.regularise(options.regularise, lowest);
   clock.end("replace head");
   double temperature = 1;
   FitResult fitted;
@@ -495,6 +555,8 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   }
   if (result.best_epoch > 0)
     result.snapshots = save_snapshots(result.classifier, options.out, fitted);
+  for (const std::string& path : result.snapshots.stale)
+    result.notes.push_back(path + " is of an earlier run, not of this model");
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   result.peak_memory = peak_memory();
   return result;
@@ -507,6 +569,7 @@ Json to_json(const TrainResult& r) {
     row["images_per_second"] = e.images_per_second;
     row["seconds"] = e.seconds;
     row["seconds_waiting"] = e.seconds_waiting;
+    if (e.average_val_accuracy) row["average_seconds"] = e.average_seconds;
     epochs.push_back(row);
   }
   Json rates = Json::array();

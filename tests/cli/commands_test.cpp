@@ -259,6 +259,40 @@ TEST_F(CliCommands, TrainSaysWhatItDoesAndItsFilePredicts) {
   EXPECT_EQ(lines(predicted.out).size(), 6u);
 }
 
+TEST_F(CliCommands, TrainSaysWhyAStarredEpochIsNotTheBest) {
+  // Colours that say nothing of the class: accuracies go up and down by chance.
+  const std::string data = folder_ / "chance";
+  cv::RNG random(7);
+  for (const char* c : {"a", "b"})
+    for (int i = 0; i < 24; ++i)
+      test::write_picture(data + "/" + c + "/" + std::to_string(i) + ".png",
+                          test::flat_picture(40 + i, 40,
+                                             {random.uniform(0., 255.),
+                                              random.uniform(0., 255.),
+                                              random.uniform(0., 255.)}));
+  bool differed = false;
+  for (const char* seed : {"0", "1", "2", "3", "4", "5"}) {
+    auto words = training(folder_ / "chance.pt");
+    words[1] = data;
+    words[9] = "0.3";
+    words.insert(words.end(), {"--optimizer", "adam", "--epochs", "6",
+                               "--val-fraction", "0.5", "--seed", seed});
+    const Outcome run = run_engraft(words);
+    ASSERT_EQ(run.code, 0) << run.err;
+    std::string starred;
+    for (const std::string& line : lines(run.err))
+      if (line.starts_with("*")) std::istringstream(line.substr(1)) >> starred;
+    const auto said = [&](const std::string& part) {
+      return run.out.find(part) != std::string::npos;
+    };
+    const bool same = said("epoch " + starred + " of 6");
+    EXPECT_EQ(said("Epoch " + starred + " with its"), !same)
+        << run.err << run.out;
+    differed |= !same;
+  }
+  EXPECT_TRUE(differed);
+}
+
 TEST_F(CliCommands, TrainAndPlanGiveOneJsonDocument) {
   auto words = training(folder_ / "tuned.pt");
   words.insert(words.end(), {"--epochs", "1", "--json"});

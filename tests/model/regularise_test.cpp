@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -149,7 +150,7 @@ TEST(Regularise, DropConnectOnAllReachesEveryLayer) {
   options.dropout = 0;
   options.bn_statistics = BatchNormStatistics::running;
   options.drop_connect = 0.4;
-  options.drop_connect_on = DropConnectOn::all;
+  options.drop_connect_on = "all";
   EXPECT_EQ(t.chain.regularise(options).drop_connects, 6);
   const auto seen = t.train(images(), 0, 1);
   torch::manual_seed(3);
@@ -159,6 +160,29 @@ TEST(Regularise, DropConnectOnAllReachesEveryLayer) {
                         t.tensor("n1_w"), t.tensor("n1_b"), t.tensor("n1_mean"),
                         t.tensor("n1_var"), false, 0.1, 1e-5, false);
   expect_close(seen, by_hand.relu());
+}
+
+TEST(Regularise, DropConnectFallsOnLayersByName) {
+  Tiny t(tiny::residual());
+  RegulariserOptions options;
+  options.drop_connect = 0.4;
+  options.drop_connect_on = "all";
+  std::vector<std::string> all = t.chain.regularise(options).changes;
+  // Each by itself, and two at once.
+  std::vector<std::string> names;
+  for (const std::string& line : all)
+    names.push_back(line.substr(line.find(": ") + 2));
+  for (size_t i = 0; i < names.size(); ++i) {
+    options.drop_connect_on = names[i];
+    EXPECT_EQ(t.chain.regularise(options).changes,
+              (std::vector<std::string>{all[i]}));
+  }
+  options.drop_connect_on = names[2] + "," + names[0];
+  EXPECT_EQ(t.chain.regularise(options).changes,
+            (std::vector<std::string>{all[0], all[2]}));
+  options.drop_connect_on = names[0] + ",c";  // a beginning is no name
+  EXPECT_FAULT(t.chain.regularise(options), Fault::usage,
+               "--drop-connect-on c: no linear or convolution layer");
 }
 
 class StochasticDepth : public testing::TestWithParam<tiny::Form> {
@@ -251,9 +275,38 @@ TEST(Regularise, FrozenBlocksAreLeftAlone) {
   RegulariserOptions options;
   options.stochastic_depth = 0.9;
   options.drop_connect = 0.9;
-  options.drop_connect_on = DropConnectOn::all;
+  options.drop_connect_on = "all";
   t.chain.regularise(options);
   EXPECT_TRUE(t.chain.logits(images()).equal(before));
+}
+
+TEST(Regularise, ReportsWhatTrainsAlone) {
+  // Blocks, and branches in them, as the whole model has them.
+  Tiny t(tiny::residual());
+  RegulariserOptions options;
+  options.stochastic_depth = 0.5;
+  options.drop_connect = 0.25;
+  options.drop_connect_on = "all";
+  const RegulariserReport whole = t.chain.regularise(options);
+  EXPECT_EQ(whole.residual_branches, 2);
+  const int64_t begin = t.head - 1;
+  const RegulariserReport part = t.chain.regularise(options, begin);
+  int64_t layers = 0;
+  for (int64_t i = begin; i <= t.head; ++i)
+    for (const NamedTensor& one : t.chain.block(i).tensors)
+      layers += !one.is_buffer && one.tensor.dim() > 1;
+  EXPECT_EQ(part.drop_connects, layers);
+  EXPECT_LT(part.drop_connects, whole.drop_connects);
+  // How deep a branch lies is counted from the model's input on.
+  for (const std::string& line : part.changes)
+    EXPECT_TRUE(std::ranges::count(whole.changes, line)) << line;
+  // Blocks before it are not random, those from it on are.
+  const auto x = images();
+  t.chain.regularise(options, begin);
+  EXPECT_TRUE(t.train(x, 0, 1, 1).equal(t.train(x, 0, 1, 2)));
+  const auto features = t.chain.run_frozen(x, 0, begin);
+  EXPECT_FALSE(t.train(features, begin, t.head + 1, 1)
+                   .equal(t.train(features, begin, t.head + 1, 2)));
 }
 
 TEST(Regularise, FractionalPoolingIsForTrainingOnly) {
@@ -334,7 +387,7 @@ TEST(Regularise, TheSavedModelDoesNotChange) {
   RegulariserOptions options;
   options.stochastic_depth = 0.5;
   options.head_dropout = options.drop_connect = 0.5;
-  options.drop_connect_on = DropConnectOn::all;
+  options.drop_connect_on = "all";
   options.bn_statistics = BatchNormStatistics::running;
   t.chain.regularise(options);
   t.train(images(), 0, t.head + 1);
@@ -363,6 +416,13 @@ TEST(Regularise, SaysWhatTheModelDoesNotHave) {
   refused([](auto& o) { o.bn_momentum = 0.5; }, "--bn-momentum: the model");
   refused([](auto& o) { o.bn_statistics = BatchNormStatistics::running; },
           "--bn-statistics: the model");
+  // The first blocks have a residual branch and batch norms, the head none.
+  Tiny t(tiny::residual());
+  RegulariserOptions options;
+  options.stochastic_depth = 0.5;
+  EXPECT_FAULT(t.chain.regularise(options, t.head), Fault::usage,
+               "no residual branch that could be skipped from block " +
+                   std::to_string(t.head) + " on");
 }
 
 TEST(RegulariserOptions, RefusesWhatMakesNoSense) {
@@ -370,7 +430,7 @@ TEST(RegulariserOptions, RefusesWhatMakesNoSense) {
   options.head_dropout = 1;
   EXPECT_FAULT(options.validate(), Fault::usage, "--head-dropout: 1");
   options = {};
-  options.drop_connect_on = DropConnectOn::all;
+  options.drop_connect_on = "all";
   EXPECT_FAULT(options.validate(), Fault::usage, "--drop-connect-on all");
   options = {};
   options.bn_momentum = 0.1;

@@ -114,7 +114,7 @@ TEST(SampleLogits, GoOnFromABlock) {
   BlockChain chain(make_classifier(tiny::traced(false), tiny::input()));
   RegulariserOptions options;
   options.drop_connect = 0.3;
-  options.drop_connect_on = DropConnectOn::all;
+  options.drop_connect_on = "all";
   chain.regularise(options);
   EXPECT_EQ(chain.first_random(), 0);
   const int64_t head = chain.num_blocks();

@@ -239,7 +239,7 @@ TEST(EventFile, NoticesThatTheDiskTakesNoMore) {
 }
 
 /// A Python that has TensorBoard; "" where there is none. The first is that of
-/// scripts/check_tensorboard.
+/// scripts/test and scripts/check_tensorboard.
 std::string tensorboard_python() {
   for (const std::string python :
        {ENGRAFT_SOURCE_DIR "/build/tensorboard-env/bin/python",
@@ -253,7 +253,7 @@ std::string tensorboard_python() {
 TEST(EventFile, TensorBoardItselfReadsIt) {
   const std::string python = tensorboard_python();
   if (python.empty())
-    GTEST_SKIP() << "no Python with tensorboard; scripts/check_tensorboard "
+    GTEST_SKIP() << "no Python with tensorboard; scripts/test "
                     "fetches it";
   const TempFolder folder;
   {

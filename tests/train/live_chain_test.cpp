@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <array>
 #include <map>
+#include <memory>
 
 #include "support/tiny_models.h"
 
@@ -128,6 +130,96 @@ TEST_F(MeasureBatchNorms, DoesNotDependOnTheMomentum) {
   measure();
   for (const auto& [name, after] : statistics())
     EXPECT_TRUE(after.equal(own.at(name))) << name;
+}
+
+/// What the optimizer gets of a model, and at which rates.
+class Groups : public testing::Test {
+ protected:
+  Groups() {
+    plan_.head_lr = 0.1;
+    plan_.backbone_lr = 0.01;
+    plan_.block_decay = 0.5;
+    options_.weight_decay = 0.03;
+  }
+
+  void make(const torch::jit::Module& module, int64_t cut) {
+    model_ = make_classifier(module, tiny::input());
+    chain_ = std::make_unique<BlockChain>(model_);
+    const LiveChain live(*chain_, cut < 0 ? chain_->num_blocks() : cut);
+    groups_ = live.groups(plan_, options_);
+  }
+
+  /// The group that it is in; null when it is in none.
+  const ParameterGroup* group_of(const NamedTensor& t) const {
+    const ParameterGroup* out = nullptr;
+    for (const ParameterGroup& group : groups_)
+      for (const torch::Tensor& other : group.tensors) {
+        if (!other.is_same(t.tensor)) continue;
+        EXPECT_EQ(out, nullptr) << t.name << " is there twice";
+        out = &group;
+      }
+    return out;
+  }
+
+  Classifier model_;
+  std::unique_ptr<BlockChain> chain_;
+  TransferPlan plan_;
+  OptimOptions options_;
+  std::vector<ParameterGroup> groups_;
+};
+
+TEST_F(Groups, RatesFallBlockByBlockTowardsTheInput) {
+  make(tiny::residual(), 1);
+  const int64_t head = chain_->num_blocks();
+  ASSERT_EQ(head, 3);
+  const std::array<double, 4> rates = {0, 0.005, 0.01, 0.1};
+  for (int64_t i = 0; i <= head; ++i)
+    for (const NamedTensor& t : chain_->block(i).tensors) {
+      const ParameterGroup* group = group_of(t);
+      // Frozen blocks and running statistics are not the optimizer's.
+      ASSERT_EQ(group != nullptr, i > 0 && !t.is_buffer) << t.name;
+      if (group) {
+        EXPECT_DOUBLE_EQ(group->lr, rates.at(i)) << t.name;
+      }
+    }
+}
+
+TEST_F(Groups, BiasesAndNormsDoNotDecay) {
+  make(tiny::residual(), 0);
+  int64_t decaying = 0, others = 0;
+  for (int64_t i = 0; i <= chain_->num_blocks(); ++i)
+    for (const NamedTensor& t : chain_->block(i).tensors) {
+      if (t.is_buffer) continue;
+      // Convolutions are called c1 to c5, norms n1_w, n1_b and so on.
+      const bool weight = t.name[0] == 'c' || t.name == "fc_w";
+      ++(weight ? decaying : others);
+      const ParameterGroup* group = group_of(t);
+      ASSERT_NE(group, nullptr) << t.name;
+      EXPECT_EQ(group->decays, weight) << t.name;
+      EXPECT_EQ(group->weight_decay, weight ? 0.03 : 0) << t.name;
+    }
+  EXPECT_EQ(decaying, 5 + 1);
+  EXPECT_EQ(others, 2 * 5 + 1);
+}
+
+TEST_F(Groups, TheHeadAloneTakesItsOwnRate) {
+  make(tiny::residual(), -1);
+  ASSERT_EQ(groups_.size(), 2u);
+  for (const ParameterGroup& group : groups_) {
+    EXPECT_EQ(group.lr, 0.1);
+    EXPECT_EQ(group.tensors.size(), 1u);
+  }
+}
+
+TEST_F(Groups, ATensorOfTwoBlocksIsInOneAtTheRateOfTheFirst) {
+  make(tiny::tied(), 0);
+  ASSERT_EQ(chain_->num_blocks(), 3);
+  for (const int64_t block : {1, 2}) {
+    ASSERT_EQ(chain_->block(block).tensors.size(), 1u);
+    const ParameterGroup* group = group_of(chain_->block(block).tensors[0]);
+    ASSERT_NE(group, nullptr);
+    EXPECT_DOUBLE_EQ(group->lr, 0.01 * 0.5);
+  }
 }
 
 }  // namespace

@@ -34,6 +34,13 @@ class Proof : public test::TinyTraining {
                         callbacks);
   }
 
+  /// One colour a class: the head alone gets all right but a picture of another
+  /// class.
+  void make_one_odd() {
+    Sample& odd = folder_of_images_.val.at(0);
+    odd.label = (odd.label + 1) % 3;
+  }
+
   std::vector<torch::Tensor> backbone() const {
     std::vector<torch::Tensor> out;
     for (int64_t i = 0; i < chain_->num_blocks(); ++i)
@@ -55,8 +62,8 @@ class Proof : public test::TinyTraining {
 };
 
 TEST_F(Proof, BlocksThatAreNotBetterGoBackToTheHeadAlone) {
-  // One colour a class: the head alone is perfect, and steps this long are not.
-  plan_.backbone_lr = 0.3;
+  make_one_odd();
+  plan_.proof_errors = 100;
   const auto before = backbone();
   const FitResult result = fit();
   ASSERT_EQ(result.proofs.size(), 1u);
@@ -73,6 +80,20 @@ TEST_F(Proof, BlocksThatAreNotBetterGoBackToTheHeadAlone) {
           .gather(1, result.val_labels.unsqueeze(1))
           .mean(),
       torch::tensor(-result.epochs[0].val_loss, torch::kFloat), 1e-4, 1e-5));
+}
+
+TEST_F(Proof, ABetterHeadThanThePicturesCanShowIsEnough) {
+  // All are right by the head alone, and blocks would have to get more right.
+  plan_.proof_errors = 1;
+  const FitResult result = fit();
+  EXPECT_EQ(result.epochs.size(), 1u);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_TRUE(result.proofs.empty());
+  ASSERT_EQ(result.notes.size(), 1u);
+  EXPECT_NE(result.notes[0].find("all " +
+                                 std::to_string(folder_of_images_.val.size()) +
+                                 " validation pictures right"),
+            std::string::npos);
 }
 
 TEST_F(Proof, WithoutPicturesToJudgeByThePlanIsBelieved) {
@@ -111,6 +132,7 @@ TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
 }
 
 TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {
+  make_one_odd();
   TrainCallbacks callbacks;
   int64_t ended = 0;
   callbacks.epoch = [&](const EpochResult&) { ++ended; };

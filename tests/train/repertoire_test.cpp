@@ -135,6 +135,139 @@ TEST_F(Repertoire, AllOfItCombines) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "out.curves.jsonl"));
 }
 
+TEST_F(Repertoire, SnapshotsAreTheFilesThatTheyAreSaidToBe) {
+  auto o = options("none");
+  o.base.plan.epochs = 6;
+  o.base.plan.lr = 0.003;
+  o.mix.snapshots = 2;
+  o.schedule.cycle_growth = 2;  // of the restarts that they fall by
+  const auto result = train(o);
+  ASSERT_EQ(result.snapshots.members.size(), 2u);
+  const auto& members = result.snapshots.members;
+  EXPECT_FALSE(weights(members[0].path)
+                   .at("fc_w")
+                   .equal(weights(members[1].path).at("fc_w")));
+  EvalOptions eval;
+  eval.data = o.base.data;
+  eval.split = "val";
+  eval.view.crops = 1;
+  eval.run.threads = 1;
+  auto files = members;
+  files.push_back(result.snapshots.ensemble);
+  for (const SavedSnapshot& file : files) {
+    eval.model = file.path;
+    const Metrics seen = evaluate_model(eval).main.metrics;
+    EXPECT_DOUBLE_EQ(seen.top1, file.figures.accuracy.value()) << file.path;
+    EXPECT_NEAR(seen.loss, file.figures.loss.value(), 1e-5) << file.path;
+  }
+  // The best epoch's figures are not theirs.
+  const Json record = load_classifier(members[0].path).record;
+  EXPECT_EQ(record["snapshot"]["val_accuracy"], members[0].figures.accuracy);
+  for (const char* key : {"val", "test", "best_epoch"})
+    EXPECT_TRUE(record[key].is_null()) << key;
+  // Files of more snapshots than another run has are not its own.
+  o.mix.snapshots = 1;
+  o.schedule.cycle_growth.reset();
+  const auto again = train(o);
+  EXPECT_EQ(again.snapshots.stale,
+            (std::vector<std::string>{members[1].path,
+                                      result.snapshots.ensemble.path}));
+  EXPECT_NE(again.notes.back().find("of an earlier run"), std::string::npos);
+}
+
+TEST_F(Repertoire, SaysWhatTrainingWasTooShortFor) {
+  auto o = options("none");
+  o.base.plan.epochs = 2;
+  o.mix.snapshots = 100;
+  EXPECT_FAULT(train(o), Fault::usage, "--snapshots 100: the rate cannot fall");
+  o.base.plan.epochs = 8;
+  o.base.plan.lr = 0;  // so that no epoch is more accurate
+  o.base.plan.backbone_lr = 0;
+  o.regularise.bn_statistics = BatchNormStatistics::running;
+  o.mix.snapshots = 2;
+  o.optim.patience = 1;
+  EXPECT_EQ(train(o).notes.back(),
+            "--snapshots 2: only 0 were taken before training ended");
+  o = options("none");
+  o.base.plan.epochs = 2;
+  o.mix.average = WeightAverage::swa;
+  EXPECT_NE(train(o).notes.back().find("too few epochs to average"),
+            std::string::npos);
+  o.base.plan.deeper = true;
+  o.mix.snapshots = 2;
+  EXPECT_FAULT(o.validate(), Fault::usage, "--deeper");
+}
+
+TEST_F(Repertoire, WithoutValidationNothingIsChosenByIt) {
+  auto o = options("none");
+  o.base.plan.epochs = 10;
+  ImageFolder folder = scan_image_folder(o.base.data, o.base.data_options);
+  folder.val.clear();
+  const auto plain = train(o, {}, &folder);
+  const auto last = weights(o.out);
+  // A soup of epochs that nobody judged would be any epochs.
+  o.mix.average = WeightAverage::soup;
+  const auto soup = train(o, {}, &folder);
+  EXPECT_TRUE(soup.soup.empty());
+  EXPECT_NE(soup.notes.back().find("no validation pictures"),
+            std::string::npos);
+  for (const auto& [name, tensor] : weights(o.out))
+    EXPECT_TRUE(tensor.equal(last.at(name))) << name;
+  // The training loss falls, so that no plateau is seen.
+  o.mix.average = WeightAverage::none;
+  o.schedule.schedule = ScheduleKind::plateau;
+  o.schedule.warmup = 0;
+  const auto plateau = train(o, {}, &folder);
+  const size_t first = plateau.plan.head_epochs;
+  for (size_t i = first + 1; i < plateau.epochs.size(); ++i)
+    if (plateau.epochs[i].train_loss < plateau.epochs[i - 1].train_loss &&
+        plateau.epochs[i - 1].train_loss < plateau.epochs[i - 2].train_loss) {
+      EXPECT_EQ(plateau.epochs[i].head_lr, plateau.epochs[i - 1].head_lr) << i;
+    }
+  EXPECT_GT(plateau.epochs.back().head_lr, 1e-3 * plateau.plan.head_lr);
+}
+
+TEST_F(Repertoire, SaysWhichOptionsAPlanLeavesNothingToDo) {
+  const auto notes = [&](const TrainOptions& o) {
+    std::string all;
+    for (const std::string& note : train(o).notes) all += note + "\n";
+    return all;
+  };
+  auto o = options("all");
+  o.schedule.schedule = ScheduleKind::step;
+  o.regularise.stochastic_depth = 0.5;
+  o.optim.patience = 3;
+  const std::string solved = notes(o);
+  for (const char* flag :
+       {"--batch-size", "--patience", "--schedule", "--stochastic-depth"})
+    EXPECT_NE(solved.find(flag), std::string::npos) << solved;
+  EXPECT_NE(solved.find("not used, as the head alone is trained, by L-BFGS"),
+            std::string::npos)
+      << solved;
+  EXPECT_EQ(solved.find("--epochs"), std::string::npos) << solved;
+  EXPECT_FALSE(train(o).regularised);
+  // By steps, what is for the head counts, and what is for blocks does not.
+  o.regularise.stochastic_depth = 0;
+  o.optim.optimizer = OptimizerKind::adam;
+  o.base.plan.backbone_lr = 0.1;
+  EXPECT_EQ(notes(o).find("--backbone-lr: not used, as the head alone"), 0u)
+      << notes(o);
+  o.regularise.stochastic_depth = 0.5;
+  EXPECT_FAULT(train(o), Fault::usage, "--stochastic-depth");
+  o = options("1");
+  o.optim.head_l2 = 1;
+  EXPECT_EQ(notes(o).find("--head-l2: not used"), 0u) << notes(o);
+  EXPECT_EQ(notes(options("1")), "");
+}
+
+TEST_F(Repertoire, CutmixTakesFeaturesThatHavePlaces) {
+  auto o = options("all");
+  o.mix.cutmix = 1;
+  EXPECT_FAULT(train(o), Fault::usage, "--cutmix pastes rectangles");
+  o.base.plan.freeze_until = "1";
+  EXPECT_EQ(train(o).diverged, "");
+}
+
 TEST_F(Repertoire, TheSavedAverageIsWhatWasValidated) {
   auto o = options("none");
   o.base.plan.epochs = 8;

@@ -45,6 +45,45 @@ TEST(Techniques, MixupBlendsPicturesAndTargetsAlike) {
   EXPECT_NEAR(shares / squares, 0.5, 4 * 0.5 / std::sqrt(squares));
 }
 
+/// The shares of `count` batches of 16 rows that are their own targets. A row
+/// that met another has its share on the diagonal, one that met itself has 1,
+/// and that all 16 do so does not happen.
+torch::Tensor shares_of(const MixOptions& options, int count) {
+  const auto techniques = make_techniques({}, options, 16);
+  std::vector<double> out;
+  for (int i = 0; i < count; ++i) {
+    TrainBatch b{torch::eye(16), torch::arange(16), {}};
+    techniques.at(0)->batch(b);
+    out.push_back(b.x.diagonal().min().item<double>());
+  }
+  return torch::tensor(out, torch::kDouble);
+}
+
+TEST(Techniques, MixupsShareIsOfTheBetaDistribution) {
+  torch::manual_seed(4);
+  constexpr int kTimes = 3000;
+  for (const double alpha : {0.2, 1.0, 4.0}) {
+    const auto away = shares_of(with(alpha, 0), kTimes) - 0.5;
+    // The second and fourth central moments of Beta(a, a); what is between the
+    // fourth and the square of the second is the variance of a squared draw.
+    const double second = 1 / (4 * (2 * alpha + 1));
+    const double fourth = 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3));
+    EXPECT_NEAR(away.mean().item<double>(), 0, 4 * std::sqrt(second / kTimes))
+        << alpha;
+    EXPECT_NEAR(away.square().mean().item<double>(), second,
+                4 * std::sqrt((fourth - second * second) / kTimes))
+        << alpha;
+  }
+}
+
+TEST(Techniques, CutmixOfFeaturesIsMixup) {
+  const auto shares = [](const MixOptions& options) {
+    torch::manual_seed(5);
+    return shares_of(options, 20);
+  };
+  EXPECT_TRUE(shares(with(0, 0.3)).equal(shares(with(0.3, 0))));
+}
+
 TEST(Techniques, CutmixTakesTheShareOfItsRectangle) {
   torch::manual_seed(2);
   const auto techniques = make_techniques({}, with(0, 1), 4);

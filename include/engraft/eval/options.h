@@ -21,8 +21,9 @@ struct ViewOptions {
   static void fields(Self& self, Visit&& visit) {
     visit("crops", self.crops,
           "views of a picture that are averaged: 1 (centre, as predict does by "
-          "itself), 5 (corners and centre) or 10 (their mirror images too, as "
-          "tests do, without what training found to take the class away)",
+          "itself), 5 (corners and centre) or 10 (their mirror images too) "
+          "(auto in tests: as when the model was trained, which takes 10 but "
+          "for what it finds to take the class away)",
           Range{1, 10});
     visit("average", self.average, "what is averaged over the crops", Any{});
     visit("scales", self.scales,
@@ -43,7 +44,7 @@ struct ViewOptions {
 struct SamplingOptions {
   int64_t mc_samples = 0;
   std::optional<double> dropout, head_dropout, drop_connect;
-  std::optional<DropConnectOn> drop_connect_on;
+  std::optional<std::string> drop_connect_on;
   std::optional<bool> fractional_pooling;
 
   template <typename Self, typename Visit>
@@ -66,8 +67,8 @@ struct SamplingOptions {
           "probability that a weight is taken as zero (auto: likewise)",
           Range{0, 0.99});
     visit("drop-connect-on", self.drop_connect_on,
-          "weights that it falls on: the final layer's, or those of all "
-          "linear and convolution layers (auto: likewise)",
+          "weights that it falls on: head, all, or layers by name (auto: "
+          "likewise)",
           Any{});
     visit("fractional-pooling", self.fractional_pooling,
           "max pooling over random regions (auto: likewise)", Any{});

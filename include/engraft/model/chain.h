@@ -110,10 +110,12 @@ class BlockChain {
 
   /// Changes what the modes but BlockMode::inference run from now on; no
   /// options give the model's own training back. sampling has what is random
-  /// but stochastic depth. Reports of all blocks, also frozen ones.
-  /// Throws Error(Fault::usage): a bad option, or one for what the model does
-  /// not have.
-  RegulariserReport regularise(const RegulariserOptions& options);
+  /// but stochastic depth. Blocks before `begin` are frozen: they stay as they
+  /// are, and count only for how deep a branch lies.
+  /// Throws Error(Fault::usage): a bad option, or one for what blocks
+  /// [begin, ...) and the head do not have.
+  RegulariserReport regularise(const RegulariserOptions& options,
+                               int64_t begin = 0);
 
   /// Running statistics of the batch norms of blocks [begin, ...) and the head
   /// that BlockMode::training moves, each once, shared with the classifier.

@@ -8,9 +8,7 @@
 
 namespace engraft {
 
-enum class DropConnectOn { head, all };
 enum class BatchNormStatistics { batch, running };
-ENGRAFT_ENUM_NAMES(DropConnectOn, "head", "all");
 ENGRAFT_ENUM_NAMES(BatchNormStatistics, "batch", "running");
 
 /// Noise and batch norms of blocks that train. All of it lives in the graphs
@@ -24,7 +22,8 @@ struct RegulariserOptions {
   double head_dropout = 0;
   /// Wan et al. 2013, with one mask a forward pass for all of its pictures.
   double drop_connect = 0;
-  DropConnectOn drop_connect_on = DropConnectOn::head;
+  /// "head", "all", or names of layers or of what they are in, by commas.
+  std::string drop_connect_on = "head";
   /// Huang et al. 2016: branch l of L is dropped with probability l / L times
   /// this (eq. 4), for each picture by itself.
   double stochastic_depth = 0;
@@ -48,12 +47,13 @@ struct RegulariserOptions {
           "probability that a weight is taken as zero for one training step",
           Range{0, 0.99});
     visit("drop-connect-on", self.drop_connect_on,
-          "weights that it falls on: the final layer's, or those of all live "
-          "linear and convolution layers",
+          "weights that it falls on: head (the final layer's), all (those of "
+          "all live linear and convolution layers), or of layers by name, or "
+          "by that of what they are in: features.17,classifier",
           Any{});
     visit("stochastic-depth", self.stochastic_depth,
           "probability that a picture skips the last residual branch; falls "
-          "linearly to the first one",
+          "linearly to the model's first one",
           Range{0, 0.99});
     visit("fractional-pooling", self.fractional_pooling,
           "train with max pooling over random regions; the saved model pools "
@@ -76,7 +76,7 @@ struct RegulariserOptions {
   void validate() const;
 };
 
-/// What was found in a model and changed, frozen blocks included.
+/// What was found in the blocks that train, and changed.
 struct RegulariserReport {
   int64_t dropouts = 0;       ///< that got another probability
   int64_t head_dropouts = 0;  ///< 1 when there is one before the final layer
@@ -90,9 +90,9 @@ struct RegulariserReport {
 
 Json to_json(const RegulariserReport& report);
 
-/// Throws Error(Fault::usage) naming what `options` asks for and `report` does
-/// not have.
+/// Throws Error(Fault::usage) naming what `options` asks for and `report`, of
+/// blocks from `begin` on, does not have.
 void check_found(const RegulariserOptions& options,
-                 const RegulariserReport& report);
+                 const RegulariserReport& report, int64_t begin);
 
 }  // namespace engraft

@@ -18,7 +18,8 @@ namespace engraft {
 /// Weights at the end of a cycle of the rate.
 struct FitSnapshot {
   LiveChain::Snapshot state;
-  double val_accuracy = 0, val_loss = 0;
+  SnapshotFigures figures;
+  double temperature = 1;  ///< of its own probabilities
 };
 
 /// What fit() leaves behind; the chain holds the best epoch's weights.
@@ -32,9 +33,8 @@ struct FitResult {
   std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
   std::vector<int64_t> soup;                ///< epochs in it, the best first
   std::vector<FitSnapshot> snapshots;
+  SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
   std::vector<StageProof> proofs;  ///< in their order
-  /// Of the mean of the snapshots' probabilities.
-  double ensemble_val_accuracy = 0, ensemble_val_loss = 0;
   ActivationStats activations;
   std::vector<std::string> notes;
   /// Centre-crop logits float32 [N, classes] and labels int64 [N] of the

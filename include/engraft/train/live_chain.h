@@ -41,8 +41,8 @@ class LiveChain {
   /// weight float32 [classes, features], bias float32 [classes], CPU
   void set_head(const torch::Tensor& weight, const torch::Tensor& bias);
 
-  /// One group a live block and two for the head, weights apart from biases
-  /// and norms, which take no weight decay.
+  /// Up to two groups for each live block and the head: weights apart from
+  /// biases and norms, which take no weight decay.
   std::vector<ParameterGroup> groups(const TransferPlan& plan,
                                      const OptimOptions& options) const;
 

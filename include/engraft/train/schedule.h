@@ -40,7 +40,8 @@ class Schedule {
 
   double factor(int64_t step) const;
   /// Tells plateau how an epoch went.
-  void epoch_ended(double val_loss);
+  /// loss  of validation; of training where there are no pictures for it
+  void epoch_ended(double loss);
   /// Whether `step` is the last one of a cycle of restarts.
   bool ends_cycle(int64_t step) const;
 

@@ -104,7 +104,8 @@ struct SearchResult {
   int64_t candidates = 0;
   bool out_of_time = false, interrupted = false;
   std::optional<TrialResult> winner;
-  std::string command;                 ///< that trains like the winner
+  /// That trains with the winner's options; on the parts that train takes.
+  std::string command;
   std::optional<TrainResult> trained;  ///< the winner, tested; unless stopped
   double seconds = 0;
 };

@@ -36,6 +36,7 @@ struct EpochResult {
   /// Of the average of the weights, where there is one.
   std::optional<double> average_val_accuracy, average_val_loss;
   bool average_is_best = false;  ///< it was kept, not the epoch's own weights
+  double average_seconds = 0;    ///< that it took, on top of `seconds`
 };
 
 /// The judgement of a stage that has to prove itself.
@@ -46,16 +47,24 @@ struct StageProof {
   bool kept = false;     ///< the stage stays; else `from` is what is left
 };
 
-/// One file of a snapshot ensemble. Centre crop.
+/// On the validation pictures, centre crop; nothing where there are none.
+struct SnapshotFigures {
+  std::optional<double> accuracy, loss;
+  double seconds = 0;  ///< to see all of them
+};
+
+/// One file of a snapshot ensemble.
 struct SavedSnapshot {
   std::string path;
-  double val_accuracy = 0, val_loss = 0;
+  SnapshotFigures figures;
 };
 
 /// What --snapshots wrote; empty without. ensemble.path is "" for one member.
 struct SavedSnapshots {
   std::vector<SavedSnapshot> members;
   SavedSnapshot ensemble;
+  /// Files of earlier runs beside these, which belong to another model.
+  std::vector<std::string> stale;
 };
 
 /// Within an epoch.

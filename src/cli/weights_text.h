@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "engraft/train/trainer.h"
+
+namespace engraft::cli {
+
+/// Members of a soup and the soup, side by side; "" without one.
+std::string soup_text(const TrainResult& result);
+/// Members of a snapshot ensemble and the ensemble, side by side; "" without.
+std::string snapshots_text(const SavedSnapshots& saved);
+
+}  // namespace engraft::cli
