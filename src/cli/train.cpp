@@ -32,7 +32,8 @@ std::string frozen_text(const TrainResult& result) {
 /// Why an epoch that a star marks is not the best one.
 std::string more_accurate_text(const TrainResult& result) {
   auto e = result.epochs.begin() + result.best_epoch - 1;
-  if (e->average_is_best) return "";
+  if (e->average_is_best || (result.batch_norms && result.batch_norms->kept))
+    return "";
   while (!e->best && e != result.epochs.begin()) --e;
   if (!e->best || e->epoch == result.best_epoch) return "";
   return ". Epoch " + std::to_string(e->epoch) + " with its " +
@@ -52,15 +53,15 @@ std::string best_text(const TrainResult& result) {
                                 : "epoch " + std::to_string(result.best_epoch) +
                                       " of " +
                                       std::to_string(result.epochs.size());
-  const bool average = best.average_is_best;
-  const double accuracy =
-      average ? *best.average_val_accuracy : best.val_accuracy;
+  const SnapshotFigures saved = saved_figures(result);
   return paragraph(
              "best",
-             which + how + (average ? ", the average of the weights" : "") +
-                 ": validation accuracy " + percent(accuracy) + ", loss " +
-                 fixed(average ? *best.average_val_loss : best.val_loss, 3) +
-                 " (centre crop)" + more_accurate_text(result)) +
+             which + how +
+                 (best.average_is_best ? ", the average of the weights" : "") +
+                 batch_norms_text(result) + ": validation accuracy " +
+                 percent(saved.accuracy.value_or(0)) + ", loss " +
+                 fixed(saved.loss.value_or(0), 3) + " (centre crop)" +
+                 more_accurate_text(result)) +
          gap_text(best);
 }
 

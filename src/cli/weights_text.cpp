@@ -21,6 +21,15 @@ std::string soup_text(const TrainResult& result) {
                                duration(last.average_seconds));
 }
 
+std::string batch_norms_text(const TrainResult& result) {
+  if (!result.batch_norms) return "";
+  if (result.batch_norms->kept) return ", batch norms measured anew";
+  const SnapshotFigures& f = result.batch_norms->figures;
+  return ", batch norms as they were (measured anew: " +
+         percent(f.accuracy.value_or(0)) + ", loss " +
+         fixed(f.loss.value_or(0), 3) + ")";
+}
+
 std::string snapshots_text(const SavedSnapshots& saved) {
   if (saved.members.empty()) return "";
   std::vector<std::vector<std::string>> rows{

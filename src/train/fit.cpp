@@ -85,7 +85,10 @@ class Fit {
     }
     bool kept =
         best_.settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
-    if (!kept) result_.soup.clear();
+    if (!kept) {
+      result_.soup.clear();
+      result_.batch_norms.reset();
+    }
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -127,6 +130,7 @@ class Fit {
                                            : result_.proofs.back().to);
     const int64_t done = std::ssize(result_.epochs);
     const auto soup_before = result_.soup;
+    const auto norms_before = result_.batch_norms;
     if (features_.prepare(deeper.cut, deeper.views)) {
       last_epoch_ = done + deeper.epochs;
       stage("blocks", deeper.cut, done + 1, last_epoch_, deeper.rate);
@@ -134,7 +138,10 @@ class Fit {
     }
     const bool kept =
         best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
-    if (!kept) result_.soup = soup_before;
+    if (!kept) {
+      result_.soup = soup_before;
+      result_.batch_norms = norms_before;
+    }
     return kept;
   }
 

@@ -63,6 +63,7 @@ void OtherWeights::finish(FitResult& result) {
   if (result.epochs.empty()) return;
   if (best_.size() > 1) make_soup(result);
   validate_snapshots(result);
+  if (options_.bn_reestimate) measure_batch_norms(result);
   note_missing(result);
   best_.clear();
   averaged_ = false;
@@ -114,6 +115,22 @@ void OtherWeights::make_soup(FitResult& result) {
   last.average_val_loss = seen.loss;
   last.average_is_best = loop_.keep_if_better(last.epoch, seen);
   for (const Checkpoint& member : members) result.soup.push_back(member.epoch);
+}
+
+void OtherWeights::measure_batch_norms(FitResult& result) {
+  if (result.best_epoch == 0) return;
+  const Stopwatch watch;
+  live_.recall();
+  loop_.measure_batch_norms(result.best_epoch);
+  const auto seen = loop_.validate(result.best_epoch);
+  if (!seen) return;
+  MeasuredBatchNorms& out = result.batch_norms.emplace();
+  if (seen->logits.defined()) {
+    out.figures.accuracy = seen->accuracy;
+    out.figures.loss = seen->loss;
+  }
+  out.figures.seconds = watch.seconds();
+  out.kept = loop_.keep_if_better(result.best_epoch, *seen);
 }
 
 void OtherWeights::validate_snapshots(FitResult& result) {

@@ -38,6 +38,7 @@ class OtherWeights {
 
  private:
   void make_soup(FitResult& result);
+  void measure_batch_norms(FitResult& result);
   /// Of what was asked for and is not there.
   void note_missing(FitResult& result) const;
   void validate_snapshots(FitResult& result);

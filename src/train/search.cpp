@@ -262,9 +262,9 @@ class Search {
     out.head_epochs = plan.head_epochs;
     out.solved = best.solved && plan.epochs == plan.head_epochs;
     out.whole = out.solved || plan.epochs >= all;
-    const bool average = best.average_is_best;
-    out.val_accuracy = average ? *best.average_val_accuracy : best.val_accuracy;
-    out.val_loss = average ? *best.average_val_loss : best.val_loss;
+    const SnapshotFigures saved = saved_figures(trained);
+    out.val_accuracy = saved.accuracy.value_or(0);
+    out.val_loss = saved.loss.value_or(0);
   }
 
   TrainCallbacks callbacks_of(int64_t number) const {

@@ -289,6 +289,7 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.rate_curves = fitted.rate_curves;
   result.precisions = fitted.precisions;
   result.soup = fitted.soup;
+  result.batch_norms = fitted.batch_norms;
   result.proofs = fitted.proofs;
   result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),
@@ -357,6 +358,22 @@ void refuse_cutmix(const TrainOptions& options, const BlockChain& chain,
          last,
          " or a block before it, or --mixup, which "
          "blends any features");
+}
+
+Json batch_norms_json(const std::optional<MeasuredBatchNorms>& measured) {
+  if (!measured) return {};
+  return {{"val_accuracy", or_null(measured->figures.accuracy)},
+          {"val_loss", or_null(measured->figures.loss)},
+          {"kept", measured->kept}};
+}
+
+/// Nothing of what is trained has statistics of its own.
+void refuse_reestimate(const TrainOptions& options, const BlockChain& chain,
+                       int64_t cut) {
+  if (!options.mix.bn_reestimate || !chain.running_statistics(cut).empty())
+    return;
+  fail(Fault::usage, "--bn-reestimate: training moves the statistics of no ",
+       "batch norm from block ", cut, " on, where the model is trained");
 }
 
 Json snapshots_json(const SavedSnapshots& saved) {
@@ -516,6 +533,7 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   chain.to(resolve_device(options.base.run.device));
   if (options.regularise.any() && !by_lbfgs)
     result.regularised = chain.regularise(options.regularise, lowest);
+  if (!by_lbfgs) refuse_reestimate(options, chain, lowest);
   clock.end("replace head");
   double temperature = 1;
   FitResult fitted;
@@ -562,6 +580,16 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   return result;
 }
 
+SnapshotFigures saved_figures(const TrainResult& result) {
+  if (result.batch_norms && result.batch_norms->kept)
+    return result.batch_norms->figures;
+  const EpochResult& best =
+      result.epochs.at(static_cast<size_t>(result.best_epoch - 1));
+  if (best.average_is_best)
+    return {best.average_val_accuracy, best.average_val_loss};
+  return {best.val_accuracy, best.val_loss};
+}
+
 Json to_json(const TrainResult& r) {
   Json epochs = Json::array();
   for (const EpochResult& e : r.epochs) {
@@ -597,6 +625,7 @@ Json to_json(const TrainResult& r) {
           {"precisions", precisions},
           {"regularised", r.regularised ? to_json(*r.regularised) : Json()},
           {"soup", r.soup},
+          {"batch_norms", batch_norms_json(r.batch_norms)},
           {"proofs", proofs_json(r.proofs)},
           {"snapshots", snapshots_json(r.snapshots)},
           {"activations", to_json(r.activations)},

@@ -198,6 +198,34 @@ TEST_F(Repertoire, SaysWhatTrainingWasTooShortFor) {
   EXPECT_FAULT(o.validate(), Fault::usage, "--deeper");
 }
 
+TEST_F(Repertoire, BatchNormsAreMeasuredAnewWithTheBestWeights) {
+  auto o = options("none");
+  o.base.plan.epochs = 3;
+  o.regularise.bn_momentum = 0.001;  // statistics that lag far behind
+  o.base.plan.backbone_lr = 0.01;
+  const auto plain = train(o);
+  const auto before = weights(o.out);
+  o.mix.bn_reestimate = true;
+  const auto result = train(o);
+  ASSERT_TRUE(result.batch_norms);
+  ASSERT_TRUE(result.batch_norms->kept);
+  EXPECT_EQ(result.val->main.metrics.top1, saved_figures(result).accuracy);
+  EXPECT_NEAR(result.val->main.metrics.loss, *saved_figures(result).loss, 1e-5);
+  EXPECT_GE(*saved_figures(result).accuracy, *saved_figures(plain).accuracy);
+  // Nothing but them changes.
+  for (const auto& [name, tensor] : weights(o.out)) {
+    const bool norm = name.ends_with("_mean") || name.ends_with("_var");
+    EXPECT_NE(tensor.equal(before.at(name)), norm) << name;
+  }
+  o.regularise.bn_momentum.reset();
+  o.regularise.bn_statistics = BatchNormStatistics::running;
+  EXPECT_FAULT(train(o), Fault::usage, "--bn-reestimate");
+  // An option that is for the trained blocks alone does not change the head.
+  o = options("all");
+  o.mix.bn_reestimate = true;
+  EXPECT_TRUE(train(o).head);
+}
+
 TEST_F(Repertoire, WithoutValidationNothingIsChosenByIt) {
   auto o = options("none");
   o.base.plan.epochs = 10;

@@ -34,6 +34,7 @@ struct FitResult {
   std::vector<int64_t> soup;                ///< epochs in it, the best first
   std::vector<FitSnapshot> snapshots;
   SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
+  std::optional<MeasuredBatchNorms> batch_norms;
   std::vector<StageProof> proofs;  ///< in their order
   ActivationStats activations;
   std::vector<std::string> notes;

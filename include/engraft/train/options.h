@@ -161,12 +161,13 @@ struct ScheduleOptions {
   void validate() const;
 };
 
-/// Mixed pictures and averaged weights.
+/// Mixed pictures, averaged weights, and what else is made of these at the end.
 struct MixOptions {
   double mixup = 0, cutmix = 0;
   WeightAverage average = WeightAverage::none;
   std::optional<double> average_decay, average_from;
   int64_t snapshots = 0;
+  bool bn_reestimate = false;
 
   template <typename Self, typename Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -195,7 +196,13 @@ struct MixOptions {
           "end as OUT.snapshot-K.pt, and as OUT.ensemble.pt one file that "
           "averages them; 0 for none",
           Range{0, 100});
+    visit("bn-reestimate", self.bn_reestimate,
+          "at the end measure the running statistics of live batch norms anew, "
+          "on training pictures with the best weights; kept where that "
+          "validates better",
+          Any{});
   }
+  /// What takes a head trained by steps.
   bool any() const {
     return mixup > 0 || cutmix > 0 || average != WeightAverage::none ||
            snapshots > 0;

@@ -53,6 +53,12 @@ struct SnapshotFigures {
   double seconds = 0;  ///< to see all of them
 };
 
+/// What --bn-reestimate came to.
+struct MeasuredBatchNorms {
+  SnapshotFigures figures;
+  bool kept = false;
+};
+
 /// One file of a snapshot ensemble.
 struct SavedSnapshot {
   std::string path;
@@ -116,6 +122,7 @@ struct TrainResult {
   std::vector<int64_t> soup;                ///< epochs in it, the best first
   std::vector<StageProof> proofs;           ///< of stages that had to be better
   std::optional<RegulariserReport> regularised;
+  std::optional<MeasuredBatchNorms> batch_norms;
   SavedSnapshots snapshots;
   ActivationStats activations;  ///< of the frozen blocks
   double seconds = 0;
@@ -153,6 +160,10 @@ PlanResult make_plan(const PlanCommandOptions& options,
 TrainResult train(const TrainOptions& options,
                   const TrainCallbacks& callbacks = {},
                   const ImageFolder* found = nullptr);
+
+/// Validation, centre crop, of the weights that are saved. Throws
+/// std::out_of_range where no epoch was finished.
+SnapshotFigures saved_figures(const TrainResult& result);
 
 /// model, plan, epochs, best_epoch, val, seconds, ... (README, JSON keys).
 Json to_json(const TrainResult& result);
