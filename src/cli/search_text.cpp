@@ -7,7 +7,6 @@
 
 #include "cli/report_text.h"
 #include "cli/text.h"
-#include "cli/weights_text.h"
 
 namespace engraft::cli {
 namespace {
@@ -135,7 +134,6 @@ std::string search_text(const SearchResult& result) {
                    "of DATA: its model is another one than the winner, which "
                    "learned from all pictures but the test part");
   if (!result.trained || result.trained->best_epoch == 0) return out;
-  out += snapshots_text(result.trained->snapshots);
   for (const std::string& text : result.trained->notes)
     out += paragraph("note", text);
   std::error_code error;

@@ -37,7 +37,8 @@ std::string more_accurate_text(const TrainResult& result) {
   while (!e->best && e != result.epochs.begin()) --e;
   if (!e->best || e->epoch == result.best_epoch) return "";
   return ". Epoch " + std::to_string(e->epoch) + " with its " +
-         percent(e->val_accuracy) +
+         percent(e->average_is_best ? *e->average_val_accuracy
+                                    : e->val_accuracy) +
          " is not more accurate by a standard error, and the later one counts";
 }
 

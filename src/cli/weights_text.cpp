@@ -13,12 +13,12 @@ std::string soup_text(const TrainResult& result) {
                       percent(epoch.val_accuracy) + ", loss " +
                       fixed(epoch.val_loss, 3) + ")");
   }
-  const EpochResult& last = result.epochs.back();
+  const SnapshotFigures& soup = result.soup_figures;
   return paragraph("soup", "of epochs " + listed(members, members.size()) +
                                ": validation accuracy " +
-                               percent(*last.average_val_accuracy) + ", loss " +
-                               fixed(*last.average_val_loss, 3) + ", in " +
-                               duration(last.average_seconds));
+                               percent(soup.accuracy.value_or(0)) + ", loss " +
+                               fixed(soup.loss.value_or(0), 3) + ", in " +
+                               duration(soup.seconds));
 }
 
 std::string batch_norms_text(const TrainResult& result) {

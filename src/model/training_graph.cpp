@@ -69,7 +69,8 @@ bool keeps_features(const Node* node) {
 class LayerNames {
  public:
   explicit LayerNames(const std::string& text) {
-    std::istringstream in(text);
+    // With a comma more the last name counts even if it is empty.
+    std::istringstream in(text + ",");
     for (std::string name; std::getline(in, name, ',');) names_.insert(name);
   }
   /// weight  its name, that of the layer and more; "" is never taken
@@ -83,11 +84,11 @@ class LayerNames {
       }
     return found;
   }
-  /// A name that took nothing; "" when all did.
-  std::string missing() const {
+  /// A name that took nothing.
+  std::optional<std::string> missing() const {
     for (const std::string& name : names_)
       if (!taken_.contains(name)) return name;
-    return "";
+    return std::nullopt;
   }
 
  private:
@@ -250,16 +251,18 @@ class Rewriting {
     if (options_.drop_connect_on == "head")
       return drop_weights(head().node, parts_.size() - 1);
     LayerNames chosen(options_.drop_connect_on);
+    std::string last;
     for (size_t i = begin_; i < graphs_.size(); ++i)
       for_each_node(graphs_[i]->block(), [&](Node* node) {
-        if (chosen.take(weight_name(node, i))) drop_weights(node, i);
+        const std::string name = weight_name(node, i);
+        if (!name.empty()) last = name;
+        if (chosen.take(name)) drop_weights(node, i);
       });
-    const std::string missing = chosen.missing();
-    if (!missing.empty())
-      fail(Fault::usage, "--drop-connect-on ", missing,
-           ": no linear or convolution layer that is trained has that name or "
+    if (const auto missing = chosen.missing())
+      fail(Fault::usage, "--drop-connect-on '", *missing,
+           "': no linear or convolution layer that is trained has that name or "
            "is in what has it; the last one is ",
-           weight_name(head().node, parts_.size() - 1));
+           last);
   }
 
   /// Of the weight of a layer, as the model has it; "" for what has none.

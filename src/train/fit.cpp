@@ -49,7 +49,7 @@ class Fit {
                                     settings.curves_beside)),
         others_(settings.mix, live,
                 {[this](int64_t epoch) { return validate(epoch); },
-                 [this](int64_t epoch) { measure_batch_norms(epoch); },
+                 [this](int64_t epoch) { return measure_batch_norms(epoch); },
                  [this](int64_t epoch, const Validation& seen) {
                    return best_.keep_if_better(epoch, seen);
                  }}) {
@@ -104,8 +104,9 @@ class Fit {
            result_.diverged.empty();
   }
 
-  /// The head alone gets all validation pictures right, and blocks would have
-  /// to get more of them.
+  /// The head alone gets all validation pictures right, where blocks would have
+  /// to be better. They could be by their loss alone, which is not worth the
+  /// time: ants and bees lost by blocks that were.
   bool head_is_enough() {
     if (!plan_.proof || plan_.proof_errors <= 0 || result_.epochs.empty())
       return false;
@@ -114,8 +115,7 @@ class Fit {
     result_.notes.push_back(
         "no blocks are trained: the head alone gets all " +
         std::to_string(pictures) +
-        " validation pictures right, so that nothing could show blocks to be "
-        "better");
+        " validation pictures right, and blocks could get no more of them");
     return true;
   }
 
@@ -201,7 +201,8 @@ class Fit {
     step_ = 0;
     const int64_t epochs = last - first + 1, steps = epochs * steps_in_epoch();
     schedule_.emplace(course(), steps);
-    others_.begin_stage(steps, epochs, last == last_epoch_);
+    others_.begin_stage(steps, schedule_->falling_steps(), epochs,
+                        last == last_epoch_);
     for (const auto& technique : techniques_)
       technique->begin_stage(chain_, cut);
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
@@ -447,12 +448,12 @@ class Fit {
 
   /// The running statistics of live batch norms belong to the weights that
   /// were, not to an average of them: taken anew from pictures of this epoch.
-  void measure_batch_norms(int64_t epoch) {
+  bool measure_batch_norms(int64_t epoch) {
     constexpr int64_t kPictures = 2048;
     const KeepRandomness keep(chain_.device());
     int64_t seen = 0;
     features_.train().start_epoch(epoch);
-    live_.measure_batch_norms(
+    return live_.measure_batch_norms(
         [&]() -> torch::Tensor {
           if (seen >= kPictures || stopped()) return {};
           const auto batch = features_.train().next();

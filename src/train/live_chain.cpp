@@ -128,12 +128,12 @@ std::vector<ParameterGroup> LiveChain::groups(
   return out;
 }
 
-void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
+bool LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
                                     int64_t begin) {
   torch::NoGradGuard no_grad;
   const int64_t first = std::max(begin, cut_);
   const auto statistics = chain_.running_statistics(first);
-  if (statistics.empty()) return;
+  if (statistics.empty()) return false;
   std::vector<torch::Tensor> sums;
   for (const torch::Tensor& t : statistics) sums.push_back(zeros_like(t));
   double pictures = 0;
@@ -144,9 +144,10 @@ void LiveChain::measure_batch_norms(const std::function<torch::Tensor()>& next,
     for (size_t i = 0; i < sums.size(); ++i) sums[i].add_(statistics[i], count);
     pictures += count;
   }
-  if (pictures == 0) return;
+  if (pictures == 0) return false;
   for (size_t i = 0; i < sums.size(); ++i)
     statistics[i].copy_(sums[i] / pictures);
+  return true;
 }
 
 LiveChain::Snapshot LiveChain::snapshot() const {

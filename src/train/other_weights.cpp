@@ -20,13 +20,14 @@ OtherWeights::OtherWeights(const MixOptions& options, LiveChain& live,
                            Loop loop)
     : options_(options), live_(live), loop_(std::move(loop)) {}
 
-void OtherWeights::begin_stage(int64_t steps, int64_t epochs, bool last) {
+void OtherWeights::begin_stage(int64_t steps, int64_t falling, int64_t epochs,
+                               bool last) {
   averager_ = make_averager(options_, live_.live_parameters(), steps, epochs);
   snapping_ = last && options_.snapshots > 0;
-  if (snapping_ && steps < options_.snapshots)
+  if (snapping_ && falling < options_.snapshots)
     fail(Fault::usage, "--snapshots ", options_.snapshots,
-         ": the rate cannot fall so often in the ", steps,
-         " steps of this training; give more --epochs or a smaller "
+         ": the rate cannot fall so often in the ", falling,
+         " steps after the warm-up; give more --epochs or a smaller "
          "--batch-size");
 }
 
@@ -113,6 +114,7 @@ void OtherWeights::make_soup(FitResult& result) {
   judge(mean_of(members));
   last.average_val_accuracy = seen.accuracy;
   last.average_val_loss = seen.loss;
+  result.soup_figures = {seen.accuracy, seen.loss, last.average_seconds};
   last.average_is_best = loop_.keep_if_better(last.epoch, seen);
   for (const Checkpoint& member : members) result.soup.push_back(member.epoch);
 }
@@ -121,7 +123,7 @@ void OtherWeights::measure_batch_norms(FitResult& result) {
   if (result.best_epoch == 0) return;
   const Stopwatch watch;
   live_.recall();
-  loop_.measure_batch_norms(result.best_epoch);
+  if (!loop_.measure_batch_norms(result.best_epoch)) return;
   const auto seen = loop_.validate(result.best_epoch);
   if (!seen) return;
   MeasuredBatchNorms& out = result.batch_norms.emplace();

@@ -20,15 +20,17 @@ class OtherWeights {
   struct Loop {
     std::function<std::optional<Validation>(int64_t epoch)> validate;
     /// Batch norms' statistics of these weights, from pictures of the epoch.
-    std::function<void(int64_t epoch)> measure_batch_norms;
+    /// False where there are none.
+    std::function<bool(int64_t epoch)> measure_batch_norms;
     std::function<bool(int64_t epoch, const Validation&)> keep_if_better;
   };
 
   OtherWeights(const MixOptions& options, LiveChain& live, Loop loop);
 
-  /// last: snapshots are taken in this one. Throws Error(Fault::usage) when it
-  /// has fewer steps than snapshots.
-  void begin_stage(int64_t steps, int64_t epochs, bool last);
+  /// falling  steps after the warm-up
+  /// last     snapshots are taken in this one. Throws Error(Fault::usage) when
+  ///          the rate falls over fewer steps than snapshots.
+  void begin_stage(int64_t steps, int64_t falling, int64_t epochs, bool last);
   void stepped(bool ends_cycle);
   /// After the epoch's own weights were validated, which stay.
   /// judged  there are validation pictures

@@ -186,13 +186,22 @@ class Search {
                             "cache-limit", "cache-memory", "seed", "model",
                             "curves", "crops", "average", "scales"})
       flags.erase(key);
-    const auto bytes = read_bytes(planned.model);
+    const auto hash = [](const std::string& path) {
+      const auto bytes = read_bytes(path);
+      return content_hash(Bytes(bytes)).hex();
+    };
+    Json models = Json::object();
+    for (const SearchDimension& dimension : space_)
+      if (dimension.name == "model")
+        for (const Json& path : dimension.choices)
+          models[path.get<std::string>()] = hash(path.get<std::string>());
     // What trials take over from it.
     const TrainOptions own = meaning_->options(Json::object());
     return {{"data", parts_.winner.fingerprint},
             {"split",
              {{"how", parts_.how}, {"test-fraction", settings_.test_fraction}}},
-            {"model", content_hash(Bytes(bytes)).hex()},
+            {"model", hash(planned.model)},
+            {"models", models},
             {"space", to_json(space_)},
             {"method", std::string(name_of(settings_.method))},
             {"seed", fixed_.base.run.seed},
@@ -262,6 +271,8 @@ class Search {
     out.head_epochs = plan.head_epochs;
     out.solved = best.solved && plan.epochs == plan.head_epochs;
     out.whole = out.solved || plan.epochs >= all;
+    out.averaged = best.average_is_best;
+    out.reestimated = trained.batch_norms && trained.batch_norms->kept;
     const SnapshotFigures saved = saved_figures(trained);
     out.val_accuracy = saved.accuracy.value_or(0);
     out.val_loss = saved.loss.value_or(0);
@@ -278,9 +289,12 @@ class Search {
     return out;
   }
 
-  /// As many epochs as were best, of which the head alone had as many.
+  /// As many epochs as were best, of which the head alone had as many. Without
+  /// validation nothing tells again what is better: as in its trial.
   TrainOptions winner_options(const TrialResult& winner) const {
     TrainOptions out = meaning_->options(winner.options);
+    if (!winner.averaged) out.mix.average = WeightAverage::none;
+    if (!winner.reestimated) out.mix.bn_reestimate = false;
     if (winner.solved) return out;
     out.base.plan.epochs = winner.best_epoch;
     if (winner.head_epochs < winner.epochs)

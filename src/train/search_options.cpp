@@ -17,6 +17,10 @@ void SearchOptions::validate() const {
   if (train.base.plan.deeper)
     fail(Fault::usage,
          "--deeper belongs to train: trials have their blocks given");
+  if (train.mix.snapshots > 0)
+    fail(Fault::usage,
+         "--snapshots belongs to train: a trial keeps one model; add it to the "
+         "command that the search prints");
   if (search.method != SearchMethod::grid) return;
   if (space.empty())
     fail(Fault::usage,

@@ -85,7 +85,9 @@ TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
 }
 
 void TrialMeaning::shorten(TrainOptions& options, double share) const {
-  if (share >= 1 || solved(options)) return;
+  if (share >= 1 || solved(options) ||
+      options.optim.optimizer == OptimizerKind::lbfgs)
+    return;
   const int64_t all = epochs(options);
   const auto few =
       std::max<int64_t>(std::min<int64_t>(all, 2),

@@ -91,6 +91,8 @@ Json to_json(const TrialResult& r) {
           {"head_epochs", r.head_epochs},
           {"solved", r.solved},
           {"whole", r.whole},
+          {"averaged", r.averaged},
+          {"reestimated", r.reestimated},
           {"val_accuracy", r.val_accuracy},
           {"val_loss", r.val_loss},
           {"seconds", r.seconds},
@@ -107,6 +109,8 @@ TrialResult trial_result(const Json& json) {
   json.at("head_epochs").get_to(r.head_epochs);
   json.at("solved").get_to(r.solved);
   json.at("whole").get_to(r.whole);
+  json.at("averaged").get_to(r.averaged);
+  json.at("reestimated").get_to(r.reestimated);
   json.at("val_accuracy").get_to(r.val_accuracy);
   json.at("val_loss").get_to(r.val_loss);
   json.at("seconds").get_to(r.seconds);

@@ -20,8 +20,8 @@ constexpr const char* kShared[] = {
     "threads", "verbose",      "device",         "val-fraction", "split-seed",
     "crops",   "average",      "scales",         "inference",    "mean",
     "std",     "cache-memory", "skip-unreadable"};
-/// What is for blocks that the plan chooses, and trials have theirs given.
-constexpr const char* kOfThePlan = "deeper";
+/// What trials have given (blocks), and what makes more models than one.
+constexpr const char* kOfTrain[] = {"deeper", "snapshots"};
 
 template <typename T>
 std::optional<T> number(const std::string& text) {
@@ -123,7 +123,7 @@ std::vector<std::string> searchable_names() {
   std::vector<std::string> out;
   const Json all = to_json(TrainOptions());
   for (const auto& [name, value] : all.items())
-    if (name != kOfThePlan &&
+    if (std::ranges::find(kOfTrain, name) == std::end(kOfTrain) &&
         std::ranges::find(kShared, name) == std::end(kShared))
       out.push_back(name);
   return out;
@@ -132,9 +132,9 @@ std::vector<std::string> searchable_names() {
 void check_name(const std::string& name) {
   const auto known = searchable_names();
   if (std::ranges::count(known, name)) return;
-  if (name == kOfThePlan)
-    fail(Fault::usage, "--try ", name,
-         ": belongs to train: trials have their blocks given");
+  if (std::ranges::find(kOfTrain, name) != std::end(kOfTrain))
+    fail(Fault::usage, "--try ", name, ": --", name,
+         " belongs to train: a trial has its blocks given and keeps one model");
   if (std::ranges::find(kShared, name) != std::end(kShared))
     fail(Fault::usage, "--try ", name,
          ": is the same for all trials, or they could not be compared");

@@ -29,7 +29,8 @@ std::pair<int64_t, int64_t> stretch(int64_t side, double length) {
           std::min<int64_t>(centre + half, side)};
 }
 
-/// Mixup, cutmix, or one of the two by the toss of a coin for each batch.
+/// Mixup, cutmix (of pictures or feature maps [N, C, H, W]), or one of the two
+/// by the toss of a coin for each batch.
 class Mix : public Technique {
  public:
   Mix(const MixOptions& options, int64_t classes)
@@ -41,7 +42,7 @@ class Mix : public Technique {
     const double alpha = cut ? options_.cutmix : options_.mixup;
     const auto order = torch::randperm(b.x.size(0)).to(b.x.device());
     double kept = beta(alpha);
-    if (cut && b.x.dim() == 4)
+    if (cut)
       kept = paste(b.x, order, kept);
     else
       b.x = kept * b.x + (1 - kept) * b.x.index_select(0, order);

@@ -289,6 +289,10 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.rate_curves = fitted.rate_curves;
   result.precisions = fitted.precisions;
   result.soup = fitted.soup;
+  result.soup_figures = fitted.soup_figures;
+  // Noise is in steps alone.
+  if (std::ranges::all_of(fitted.epochs, &EpochResult::solved))
+    result.regularised.reset();
   result.batch_norms = fitted.batch_norms;
   result.proofs = fitted.proofs;
   result.activations = fitted.activations;
@@ -335,14 +339,17 @@ void note_unused(const TrainOptions& options, bool steps, int64_t blocks,
         "the head alone is trained; --freeze-until with a block trains others "
         "too";
   }
-  if (!planned.plan.solved_head && names.empty()) {
-    look({"head-l2"});
-    why = steps
-              ? "what else is asked for takes a head trained by steps"
-              : "the head is trained by steps; --optimizer lbfgs solves for it";
-  }
-  if (!names.empty())
-    planned.classifier.notes.push_back(names + ": not used, as " + why);
+  const auto note = [&] {
+    if (!names.empty())
+      planned.classifier.notes.push_back(names + ": not used, as " + why);
+    names.clear();
+  };
+  note();
+  if (planned.plan.solved_head) return;
+  look({"head-l2"});
+  why = steps ? "what else is asked for takes a head trained by steps"
+              : "the head is trained by steps";
+  note();
 }
 
 /// A rectangle of features that have no places would be none.
@@ -350,10 +357,14 @@ void refuse_cutmix(const TrainOptions& options, const BlockChain& chain,
                    int64_t cut) {
   if (options.mix.cutmix == 0) return;
   int64_t last = cut;  // before which there still are places
-  while (last > 0 && chain.block(last - 1).output_size.size() != 3) --last;
+  const auto has_places = [&](const std::vector<int64_t>& size) {
+    constexpr int64_t kSide = 4;  // below, most rectangles are empty
+    return size.size() == 3 && size[1] >= kSide && size[2] >= kSide;
+  };
+  while (last > 0 && !has_places(chain.block(last - 1).output_size)) --last;
   if (last < cut)
     fail(Fault::usage, "--cutmix pastes rectangles, and before block ", cut,
-         ", from which on is trained, features have no places any more: give "
+         ", from which on is trained, features are no pictures any more: give "
          "--freeze-until ",
          last,
          " or a block before it, or --mixup, which "

@@ -182,7 +182,12 @@ TEST(Regularise, DropConnectFallsOnLayersByName) {
             (std::vector<std::string>{all[0], all[2]}));
   options.drop_connect_on = names[0] + ",c";  // a beginning is no name
   EXPECT_FAULT(t.chain.regularise(options), Fault::usage,
-               "--drop-connect-on c: no linear or convolution layer");
+               "--drop-connect-on 'c': no linear or convolution layer");
+  for (const char* empty : {"", ",", "all,"}) {
+    options.drop_connect_on = empty;
+    EXPECT_FAULT(t.chain.regularise(options), Fault::usage,
+                 "--drop-connect-on ''");
+  }
 }
 
 class StochasticDepth : public testing::TestWithParam<tiny::Form> {

@@ -21,7 +21,7 @@ class SoupOfEpochs : public testing::Test {
                                << "batch norms come first";
                            return Validation{of_soups, 0.5, {}, {}};
                          },
-                         [&](int64_t) { ++measured_; },
+                         [&](int64_t) { return ++measured_ > 0; },
                          [&](int64_t, const Validation&) {
                            kept_.push_back(weight().flatten()[0].item<float>());
                            return true;

@@ -311,6 +311,16 @@ TEST_F(Search, OtherModelsAreSolvedForAsWell) {
     EXPECT_EQ(trial.failed, "");
     EXPECT_EQ(trial.solved, !trial.options.contains("lr"));
   }
+  // Also where others have a share of their epochs.
+  o.search.method = SearchMethod::halving;
+  o.train.out = folder_ / "halved.pt";
+  o.search.trials = 6;
+  for (const TrialResult& trial : search(o).trials) {
+    EXPECT_EQ(trial.failed, "");
+  }
+  // Each of the models is a part of what was searched.
+  tiny::traced(false).save(folder_ / "other.pt");
+  EXPECT_FAULT(search(o), Fault::usage, "other models");
 }
 
 TEST_F(Search, RefusesToTryStepsAndBlocksWithARuleForHeads) {
@@ -365,6 +375,9 @@ TEST_F(Search, RefusesBeforeAnyWork) {
   EXPECT_FAULT(search(o), Fault::usage, "--deeper");
   EXPECT_FAULT(search(searching({"deeper=true,false"})), Fault::usage,
                "--try deeper");
+  o = searching({"lr=0.1,0.2"});
+  o.train.mix.snapshots = 2;
+  EXPECT_FAULT(search(o), Fault::usage, "--snapshots");
   o = searching({"freeze-until=all,no-such-block"});
   EXPECT_FAULT(search(o), Fault::usage, "no-such-block");
 }

@@ -76,14 +76,6 @@ TEST(Techniques, MixupsShareIsOfTheBetaDistribution) {
   }
 }
 
-TEST(Techniques, CutmixOfFeaturesIsMixup) {
-  const auto shares = [](const MixOptions& options) {
-    torch::manual_seed(5);
-    return shares_of(options, 20);
-  };
-  EXPECT_TRUE(shares(with(0, 0.3)).equal(shares(with(0.3, 0))));
-}
-
 TEST(Techniques, CutmixTakesTheShareOfItsRectangle) {
   torch::manual_seed(2);
   const auto techniques = make_techniques({}, with(0, 1), 4);

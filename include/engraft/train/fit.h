@@ -32,6 +32,7 @@ struct FitResult {
   std::vector<RateCurve> rate_curves;       ///< of --find-lr, one a stage
   std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
   std::vector<int64_t> soup;                ///< epochs in it, the best first
+  SnapshotFigures soup_figures;
   std::vector<FitSnapshot> snapshots;
   SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
   std::optional<MeasuredBatchNorms> batch_norms;

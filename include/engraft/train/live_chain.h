@@ -51,7 +51,7 @@ class LiveChain {
   /// Takes the running statistics of live batch norms anew: means over batches
   /// of what training sees. `next` gives what block begin - 1 gives for a
   /// batch, or an undefined tensor at the end. Without a batch they stay.
-  void measure_batch_norms(const std::function<torch::Tensor()>& next,
+  bool measure_batch_norms(const std::function<torch::Tensor()>& next,
                            int64_t begin);
 
   /// Tensors and copies of their values.

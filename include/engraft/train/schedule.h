@@ -39,6 +39,8 @@ class Schedule {
   Schedule(const ScheduleOptions& options, int64_t steps);
 
   double factor(int64_t step) const;
+  /// Those after the warm-up.
+  int64_t falling_steps() const { return steps_ - rising_; }
   /// Tells plateau how an epoch went.
   /// loss  of validation; of training where there are no pictures for it
   void epoch_ended(double loss);

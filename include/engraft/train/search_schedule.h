@@ -26,9 +26,11 @@ struct TrialResult {
   int64_t number = 0, rung = 0;
   TrialOptions options;
   int64_t epochs = 0, best_epoch = 0;
-  int64_t head_epochs = 0;  ///< of these, that trained the head alone
-  bool solved = false;      ///< a head by L-BFGS, which knows no epochs
-  bool whole = false;       ///< with all of its epochs: no rung gives it more
+  int64_t head_epochs = 0;   ///< of these, that trained the head alone
+  bool solved = false;       ///< a head by L-BFGS, which knows no epochs
+  bool whole = false;        ///< with all of its epochs: no rung gives it more
+  bool averaged = false;     ///< an average of its weights was best
+  bool reestimated = false;  ///< batch norms measured anew were
   double val_accuracy = 0, val_loss = 0, seconds = 0;
   std::string failed;  ///< why; "" when it did not
 };

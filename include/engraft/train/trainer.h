@@ -36,7 +36,7 @@ struct EpochResult {
   /// Of the average of the weights, where there is one.
   std::optional<double> average_val_accuracy, average_val_loss;
   bool average_is_best = false;  ///< it was kept, not the epoch's own weights
-  double average_seconds = 0;    ///< that it took, on top of `seconds`
+  double average_seconds = 0;    ///< that it took
 };
 
 /// The judgement of a stage that has to prove itself.
@@ -120,7 +120,8 @@ struct TrainResult {
   std::vector<RateCurve> rate_curves;  ///< of --find-lr, one a stage
   std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
   std::vector<int64_t> soup;                ///< epochs in it, the best first
-  std::vector<StageProof> proofs;           ///< of stages that had to be better
+  SnapshotFigures soup_figures;
+  std::vector<StageProof> proofs;  ///< of stages that had to be better
   std::optional<RegulariserReport> regularised;
   std::optional<MeasuredBatchNorms> batch_norms;
   SavedSnapshots snapshots;
