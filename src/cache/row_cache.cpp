@@ -22,21 +22,21 @@ constexpr int64_t kGiveBackBytes = int64_t{8} << 20;
 /// What Linux maps around a page that is asked for, when it is in its cache.
 constexpr int64_t kFaultAround = int64_t{64} << 10;
 
-/// Keys are hashes, but a caller's numbers shall do too.
-struct KeyHash {
-  size_t operator()(const RowKey& key) const {
-    return key.low ^ (key.high * 0x9E3779B97F4A7C15);
-  }
-};
-
-struct Slot {
-  uint32_t block = 0, row = 0;
-  bool operator==(const Slot&) const = default;
-};
-
 }  // namespace
 
 struct RowCache::State {
+  /// Keys are hashes, but a caller's numbers shall do too.
+  struct KeyHash {
+    size_t operator()(const RowKey& key) const {
+      return key.low ^ (key.high * 0x9E3779B97F4A7C15);
+    }
+  };
+
+  struct Slot {
+    uint32_t block = 0, row = 0;
+    bool operator==(const Slot&) const = default;
+  };
+
   ShelfPlace place;
 
   mutable std::shared_mutex mutex;  // guards index, spares and blocks
@@ -201,7 +201,7 @@ bool RowCache::contains(const RowKey& key) const {
 }
 
 bool RowCache::read(const RowKey& key, void* out) const {
-  Slot slot;
+  State::Slot slot;
   while (const auto block = state_->find(key, slot)) {
     std::memcpy(out, block->row(slot.row),
                 static_cast<size_t>(state_->place.row_bytes));
@@ -225,7 +225,7 @@ void RowCache::add(const RowKey& key, const void* row) {
               static_cast<size_t>(state_->place.row_bytes));
   const std::unique_lock lock(state_->mutex);
   state_->waiting.push_back(key);
-  state_->index.emplace(key, Slot{block, slot});
+  state_->index.emplace(key, State::Slot{block, slot});
 }
 
 void RowCache::flush() {

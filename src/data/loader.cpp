@@ -26,20 +26,6 @@ namespace {
 
 constexpr int64_t kMaxHeldBytes = int64_t{256} << 20;
 
-/// A batch that workers fill; each writes the rows that it claimed.
-struct Slot {
-  torch::Tensor images;
-  std::vector<int64_t> indices;
-  std::exception_ptr no_room;  // why there are no images
-  std::vector<std::exception_ptr> errors;
-  int64_t missing = 0;  // rows not done yet; under the loader's mutex
-};
-
-struct Task {
-  std::shared_ptr<Slot> slot;
-  int64_t row = 0, epoch = 0;
-};
-
 int64_t views_per_sample(const LoaderOptions& options) {
   return options.augment ? options.views
                          : options.crops * std::ssize(options.scales);
@@ -72,6 +58,20 @@ std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch) {
 }
 
 struct Loader::State {
+  /// A batch that workers fill; each writes the rows that it claimed.
+  struct Slot {
+    torch::Tensor images;
+    std::vector<int64_t> indices;
+    std::exception_ptr no_room;  // why there are no images
+    std::vector<std::exception_ptr> errors;
+    int64_t missing = 0;  // rows not done yet; under the loader's mutex
+  };
+
+  struct Task {
+    std::shared_ptr<Slot> slot;
+    int64_t row = 0, epoch = 0;
+  };
+
   State(const std::vector<Sample>& samples, LoaderOptions options);
   ~State();
 
@@ -162,7 +162,7 @@ bool Loader::State::may_claim() const {
          claimed_ / options_.batch_size < taken_ + ahead_;
 }
 
-Task Loader::State::claim() {
+Loader::State::Task Loader::State::claim() {
   const int64_t row = claimed_ % options_.batch_size;
   if (row == 0) {
     auto slot = std::make_shared<Slot>();
@@ -221,7 +221,7 @@ void Loader::State::fill(const Task& task) const {
       write(view);
 }
 
-std::shared_ptr<Slot> Loader::State::wait_for_front() {
+std::shared_ptr<Loader::State::Slot> Loader::State::wait_for_front() {
   const auto start = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   if (taken_ * options_.batch_size >= std::ssize(order_)) return nullptr;

@@ -24,23 +24,6 @@ namespace {
 
 using torch::jit::Code;
 
-struct Block {
-  BlockInfo info;
-  std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
-  std::vector<NamedTensor> named;      ///< the same
-  bool writes_input = false;
-  std::shared_ptr<Graph> graph;  ///< what `inference` runs
-  Code inference;
-};
-
-/// Graphs with noise, made when first asked for.
-struct NoisyCodes {
-  std::once_flag making;
-  std::vector<Code> codes;
-  std::vector<bool> random;  ///< blocks that draw numbers
-  RegulariserReport report;
-};
-
 Noise noise_of(BlockMode mode) {
   return mode == BlockMode::training   ? Noise::training
          : mode == BlockMode::sampling ? Noise::sampling
@@ -130,6 +113,23 @@ void check_head(const HeadInfo& head, const torch::Tensor& weight,
 }  // namespace
 
 struct BlockChain::State {
+  struct Block {
+    BlockInfo info;
+    std::vector<torch::Tensor> tensors;  ///< in the order of the graph's inputs
+    std::vector<NamedTensor> named;      ///< the same
+    bool writes_input = false;
+    std::shared_ptr<Graph> graph;  ///< what `inference` runs
+    Code inference;
+  };
+
+  /// Graphs with noise, made when first asked for.
+  struct NoisyCodes {
+    std::once_flag making;
+    std::vector<Code> codes;
+    std::vector<bool> random;  ///< blocks that draw numbers
+    RegulariserReport report;
+  };
+
   LoweredGraph lowered;
   HeadNode head;
   torch::jit::Module module;
@@ -289,7 +289,7 @@ torch::Tensor BlockChain::run(const torch::Tensor& x, int64_t begin,
   if (begin == 0 && out.dim() == 4)
     out = out.contiguous(at::MemoryFormat::ChannelsLast);
   for (int64_t i = begin; i < end; ++i) {
-    const Block& block = state_->blocks()[i];
+    const State::Block& block = state_->blocks()[i];
     // With the tail of the backbone in the head block, a run of the head alone
     // is a run with that tail frozen.
     const bool frozen_tail = state_->fused_head && begin == num_blocks();
@@ -332,7 +332,7 @@ RegulariserReport BlockChain::regularise(const RegulariserOptions& options,
          "blocks too, by --freeze-until with a number below ",
          num_blocks());
   auto noises = State::no_noises();
-  NoisyCodes& training = *noises[static_cast<size_t>(Noise::training)];
+  State::NoisyCodes& training = *noises[static_cast<size_t>(Noise::training)];
   if (options.any()) {
     std::call_once(training.making,
                    [&] { s.make(training, options, begin, Noise::training); });
@@ -346,7 +346,7 @@ RegulariserReport BlockChain::regularise(const RegulariserOptions& options,
 
 std::vector<torch::Tensor> BlockChain::running_statistics(int64_t begin) const {
   const RegulariserOptions& options = state_->regularisers;
-  const std::vector<Block>& blocks = state_->blocks();
+  const std::vector<State::Block>& blocks = state_->blocks();
   std::vector<torch::Tensor> out;
   std::unordered_set<const void*> seen;
   // The tail of the backbone in a head block is frozen with it: see run.

@@ -3,8 +3,8 @@
 // Only the files of this folder include the TorchScript compiler's own headers;
 // nothing of it reaches the public headers.
 
+#include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
-#include <torch/script.h>
 
 #include <memory>
 #include <optional>

@@ -61,23 +61,23 @@ void constants_to(Graph& graph, at::ScalarType dtype) {
   }
 }
 
-/// One way of computing, ready to run.
-struct Way {
-  InferenceKind kind = InferenceKind::plain;
-  Code code;
-  std::vector<torch::Tensor> tensors;
-  at::ScalarType dtype = at::kFloat;
-  bool writes_input = false;
-
-  torch::Tensor run(const torch::Tensor& group) const {
-    const torch::Tensor input = writes_input ? group.clone() : group;
-    return run_graph(code, input.to(dtype), tensors).at(0).to(at::kFloat);
-  }
-};
-
 }  // namespace
 
 struct FrozenPrefix::State {
+  /// One way of computing, ready to run.
+  struct Way {
+    InferenceKind kind = InferenceKind::plain;
+    Code code;
+    std::vector<torch::Tensor> tensors;
+    at::ScalarType dtype = at::kFloat;
+    bool writes_input = false;
+
+    torch::Tensor run(const torch::Tensor& group) const {
+      const torch::Tensor input = writes_input ? group.clone() : group;
+      return run_graph(code, input.to(dtype), tensors).at(0).to(at::kFloat);
+    }
+  };
+
   const BlockChain* chain = nullptr;
   int64_t end = 0;
   std::vector<int64_t> taps;

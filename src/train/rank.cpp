@@ -28,7 +28,7 @@ RankedModel look_at(const PlanCommandOptions& options,
   return out;
 }
 
-bool is_better(const RankedModel& a, const RankedModel& b) {
+bool ranks_before(const RankedModel& a, const RankedModel& b) {
   return is_more_accurate(a.plan.plan.evidence.depths.back(),
                           b.plan.plan.evidence.depths.back());
 }
@@ -48,7 +48,7 @@ std::vector<RankedModel> rank_models(const PlanCommandOptions& options,
     one.model = model;
     out.push_back(look_at(one, callbacks, found));
   }
-  std::ranges::stable_sort(out, is_better);
+  std::ranges::stable_sort(out, ranks_before);
   const Evidence& best = out.front().plan.plan.evidence;
   for (RankedModel& model : out) {
     const Evidence& own = model.plan.plan.evidence;

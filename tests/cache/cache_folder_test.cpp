@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 
-constexpr int64_t kRow = 100;
+constexpr int64_t kFolderRow = 100;
 const std::string kOther = "ffff112233445566";
 
 TEST(CacheFolder, TheMostParticularVariableNamesIt) {
@@ -40,11 +40,11 @@ TEST(CacheFolder, TheMostParticularVariableNamesIt) {
 
 TEST(CacheFolder, ListsItsShelvesAndNothingElse) {
   const TempFolder folder;
-  write_shelf(folder.path(), kOther, 0, 3, kRow);
-  write_shelf(folder.path(), kShelf, 0, 40, kRow);
+  write_shelf(folder.path(), kOther, 0, 3, kFolderRow);
+  write_shelf(folder.path(), kShelf, 0, 40, kFolderRow);
   {
-    RowCache more({.folder = folder.path()}, kShelf, kRow, {});
-    add_rows(more, 40, 2, kRow);
+    RowCache more({.folder = folder.path()}, kShelf, kFolderRow, {});
+    add_rows(more, 40, 2, kFolderRow);
     more.flush();
   }
   make_older(folder / (kOther + "/about.json"), 500);
@@ -79,7 +79,7 @@ TEST(CacheFolder, AMissingFolderIsEmptyAndAFileIsNone) {
 
 TEST(CacheFolder, AShelfWithoutAReadableAboutIsListed) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 3, kRow);
+  write_shelf(folder.path(), kShelf, 0, 3, kFolderRow);
   write_text(folder / (kShelf + "/about.json"), "{\"cut\": ");
   EXPECT_TRUE(list_cache(folder.path()).at(0).about.is_null());
   fs::remove(folder / (kShelf + "/about.json"));
@@ -89,18 +89,18 @@ TEST(CacheFolder, AShelfWithoutAReadableAboutIsListed) {
 
 TEST(CacheFolder, FilesOfAnotherVersionAreListedWithoutRows) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 3, kRow);
+  write_shelf(folder.path(), kShelf, 0, 3, kFolderRow);
   auto bytes = read_all(segments_of(folder.path()).at(0));
   bytes.at(8) = 2;
   write_all(segments_of(folder.path())[0], bytes);
   EXPECT_EQ(list_cache(folder.path()).at(0).rows, 0);
-  EXPECT_GT(list_cache(folder.path())[0].bytes, 3 * kRow);
+  EXPECT_GT(list_cache(folder.path())[0].bytes, 3 * kFolderRow);
 }
 
 TEST(CacheFolder, ClearingFreesWhatTheListSaid) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 40, kRow);
-  write_shelf(folder.path(), kOther, 0, 3, kRow);
+  write_shelf(folder.path(), kShelf, 0, 40, kFolderRow);
+  write_shelf(folder.path(), kOther, 0, 3, kFolderRow);
   const auto shelves = list_cache(folder.path());
   EXPECT_EQ(clear_cache(folder.path(), "ffff"), shelves.at(1).bytes);
   EXPECT_FALSE(fs::exists(folder / kOther));
@@ -111,8 +111,8 @@ TEST(CacheFolder, ClearingFreesWhatTheListSaid) {
 
 TEST(CacheFolder, ClearingLeavesWhatIsNotItsOwn) {
   const TempFolder folder, elsewhere;
-  write_shelf(folder.path(), kShelf, 0, 4, kRow);
-  write_shelf(elsewhere.path(), kOther, 0, 4, kRow);
+  write_shelf(folder.path(), kShelf, 0, 4, kFolderRow);
+  write_shelf(elsewhere.path(), kOther, 0, 4, kFolderRow);
   const std::string shelf = folder / (kShelf + "/");
   const std::string linked = segments_of(elsewhere.path(), kOther).at(0);
   const std::vector<std::string> foreign = {
@@ -126,7 +126,7 @@ TEST(CacheFolder, ClearingLeavesWhatIsNotItsOwn) {
   write_text(shelf + "writing-1-2", "left behind");
   make_older(shelf + "writing-1-2", 4000);
 
-  EXPECT_GT(clear_cache(folder.path()), 4 * kRow);
+  EXPECT_GT(clear_cache(folder.path()), 4 * kFolderRow);
   for (const auto& path : foreign) EXPECT_TRUE(fs::exists(path)) << path;
   EXPECT_TRUE(fs::exists(linked));
   EXPECT_TRUE(fs::is_symlink(folder / kOther));
@@ -136,7 +136,7 @@ TEST(CacheFolder, ClearingLeavesWhatIsNotItsOwn) {
 
 TEST(CacheFolder, WhatIsDamagedIsClearedToo) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 4, kRow);
+  write_shelf(folder.path(), kShelf, 0, 4, kFolderRow);
   auto bytes = read_all(segments_of(folder.path()).at(0));
   bytes.resize(30);
   write_all(segments_of(folder.path())[0], bytes);

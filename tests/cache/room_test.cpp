@@ -19,8 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 
-constexpr int64_t kRow = 1000;
-constexpr int64_t kMiB = int64_t{1} << 20, kGiB = int64_t{1} << 30;
+constexpr int64_t kRoomRow = 1000;
+constexpr int64_t kGiB = int64_t{1} << 30;
 
 std::string shelf_name(int n) { return "abcdef000000000" + std::to_string(n); }
 
@@ -51,7 +51,7 @@ TEST(Room, TheTighterBoundCounts) {
 /// Three shelves of which number 1 was used last and number 0 before it.
 void write_three(const std::string& folder) {
   for (int n = 0; n < 3; ++n) {
-    write_shelf(folder, shelf_name(n), 0, 10, kRow);
+    write_shelf(folder, shelf_name(n), 0, 10, kRoomRow);
     const int64_t age = n == 2 ? 3000 : n == 0 ? 2000 : 1000;
     make_older(folder + "/" + shelf_name(n) + "/about.json", age);
   }
@@ -61,9 +61,9 @@ TEST(Room, TheShelvesUsedLastStay) {
   const TempFolder folder;
   write_three(folder.path());
   const int64_t limit = size_of(folder.path()) + 100;
-  RowCache cache({.folder = folder.path(), .disk_limit = limit}, kShelf, kRow,
-                 {});
-  add_rows(cache, 0, 10, kRow);
+  RowCache cache({.folder = folder.path(), .disk_limit = limit}, kShelf,
+                 kRoomRow, {});
+  add_rows(cache, 0, 10, kRoomRow);
   cache.flush();
   EXPECT_EQ(cache.trouble(), "");
   EXPECT_FALSE(fs::exists(folder / shelf_name(2)));
@@ -72,68 +72,68 @@ TEST(Room, TheShelvesUsedLastStay) {
   EXPECT_LE(size_of(folder.path()), limit);
 
   // Opening a shelf is use.
-  const RowCache opened({.folder = folder.path()}, shelf_name(0), kRow, {});
-  add_rows(cache, 10, 10, kRow);
+  const RowCache opened({.folder = folder.path()}, shelf_name(0), kRoomRow, {});
+  add_rows(cache, 10, 10, kRoomRow);
   cache.flush();
   EXPECT_TRUE(fs::exists(folder / shelf_name(0)));
   EXPECT_FALSE(fs::exists(folder / shelf_name(1)));
   EXPECT_LE(size_of(folder.path()), limit);
-  EXPECT_EQ(good_rows(opened, 0, 10, kRow), 10u);
+  EXPECT_EQ(good_rows(opened, 0, 10, kRoomRow), 10u);
 }
 
 TEST(Room, BeyondTheLimitNothingIsWrittenOrRemoved) {
   const TempFolder folder;
   write_three(folder.path());
   const auto before = files_below(folder.path());
-  RowCache cache({.folder = folder.path(), .disk_limit = 5 * kRow}, kShelf,
-                 kRow, {});
-  add_rows(cache, 0, 10, kRow);
+  RowCache cache({.folder = folder.path(), .disk_limit = 5 * kRoomRow}, kShelf,
+                 kRoomRow, {});
+  add_rows(cache, 0, 10, kRoomRow);
   cache.flush();
   EXPECT_NE(cache.trouble().find("limit"), std::string::npos)
       << cache.trouble();
   EXPECT_EQ(files_below(folder.path()), before);
   EXPECT_FALSE(fs::exists(folder / kShelf));
-  EXPECT_EQ(good_rows(cache, 0, 10, kRow), 10u);
+  EXPECT_EQ(good_rows(cache, 0, 10, kRoomRow), 10u);
 }
 
 TEST(Room, AShelfDoesNotMakeRoomForItself) {
   const TempFolder folder;
-  RowCache cache({.folder = folder.path(), .disk_limit = 15 * kRow}, kShelf,
-                 kRow, {});
-  add_rows(cache, 0, 10, kRow);
+  RowCache cache({.folder = folder.path(), .disk_limit = 15 * kRoomRow}, kShelf,
+                 kRoomRow, {});
+  add_rows(cache, 0, 10, kRoomRow);
   cache.flush();
   EXPECT_EQ(cache.trouble(), "");
-  add_rows(cache, 10, 10, kRow);
+  add_rows(cache, 10, 10, kRoomRow);
   cache.flush();
   EXPECT_NE(cache.trouble(), "");
-  EXPECT_EQ(good_rows(cache, 0, 20, kRow), 20u);
-  const RowCache again({.folder = folder.path()}, kShelf, kRow, {});
+  EXPECT_EQ(good_rows(cache, 0, 20, kRoomRow), 20u);
+  const RowCache again({.folder = folder.path()}, kShelf, kRoomRow, {});
   EXPECT_EQ(again.rows(), 10);
 }
 
 TEST(Room, WhereTheFolderCannotBeRowsAreKeptElsewhere) {
   const TempFolder folder;
   write_text(folder / "file", "");
-  RowCache cache({.folder = folder / "file/cache"}, kShelf, kRow, {});
-  add_rows(cache, 0, 5, kRow);
+  RowCache cache({.folder = folder / "file/cache"}, kShelf, kRoomRow, {});
+  add_rows(cache, 0, 5, kRoomRow);
   EXPECT_EQ(cache.trouble(), "");
   cache.flush();
   EXPECT_NE(cache.trouble().find(folder / "file"), std::string::npos)
       << cache.trouble();
-  add_rows(cache, 5, 5, kRow);
+  add_rows(cache, 5, 5, kRoomRow);
   cache.flush();
-  EXPECT_EQ(good_rows(cache, 0, 10, kRow), 10u);
+  EXPECT_EQ(good_rows(cache, 0, 10, kRoomRow), 10u);
 }
 
 TEST(Room, AFullDiskLeavesNothingHalfWritten) {
   const TempFolder folder;
-  RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
-  add_rows(cache, 0, 100, kRow);
-  const FullDisk full(50 * kRow);
+  RowCache cache({.folder = folder.path()}, kShelf, kRoomRow, {});
+  add_rows(cache, 0, 100, kRoomRow);
+  const FullDisk full(50 * kRoomRow);
   cache.flush();
   EXPECT_NE(cache.trouble(), "");
   EXPECT_FALSE(fs::exists(folder / kShelf));
-  EXPECT_EQ(good_rows(cache, 0, 100, kRow), 100u);
+  EXPECT_EQ(good_rows(cache, 0, 100, kRoomRow), 100u);
 }
 
 /// Maps of files below `folder` whose names are gone.

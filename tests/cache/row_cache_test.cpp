@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 using namespace test;
 
 constexpr int64_t kRow = 100;
-constexpr int64_t kMiB = int64_t{1} << 20;
 
 TEST(RowCache, ARowCanBeReadAsSoonAsItIsAdded) {
   RowCache cache({}, kShelf, kRow, {});

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using namespace test;
 using Content = std::vector<uint8_t>;
 
-constexpr int64_t kRow = 64;
+constexpr int64_t kSegmentRow = 64;
 
 uint64_t number(const Content& bytes, size_t at, int size = 8) {
   uint64_t value = 0;
@@ -35,7 +35,7 @@ size_t rows_offset(const Content& bytes) {
 
 TEST(Segment, IsWhatItsDocumentationSays) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 3, kRow);
+  write_shelf(folder.path(), kShelf, 0, 3, kSegmentRow);
   const std::string path = segments_of(folder.path()).at(0);
   const Content bytes = read_all(path);
   EXPECT_EQ(std::memcmp(bytes.data(), "ENGRROWS", 8), 0);
@@ -56,7 +56,7 @@ TEST(Segment, IsWhatItsDocumentationSays) {
     const Bytes row = Bytes(bytes).subspan(192 + 64 * i, 64);
     uint64_t n = 0;
     while (key_of(n) != key) ASSERT_LT(++n, 3u);
-    EXPECT_EQ(Content(row.begin(), row.end()), row_of(n, kRow));
+    EXPECT_EQ(Content(row.begin(), row.end()), row_of(n, kSegmentRow));
     EXPECT_EQ(number(bytes, 64 + 24 * i), content_hash(row).high);
     EXPECT_LT(before, key);
     before = key;
@@ -65,37 +65,37 @@ TEST(Segment, IsWhatItsDocumentationSays) {
 
 TEST(Segment, ADamagedRowAloneIsMissingAndCanBeAddedAgain) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 10, kRow);
+  write_shelf(folder.path(), kShelf, 0, 10, kSegmentRow);
   const std::string path = segments_of(folder.path()).at(0);
   Content bytes = read_all(path);
   bytes[rows_offset(bytes) + 4 * 64 + 17] ^= 0x20;
   write_all(path, bytes);
 
-  RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
+  RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
   EXPECT_EQ(cache.rows(), 10);
   uint64_t missing = 10;
   for (uint64_t n = 0; n < 10; ++n)
-    if (good_rows(cache, n, 1, kRow) == 0) missing = n;
+    if (good_rows(cache, n, 1, kSegmentRow) == 0) missing = n;
   ASSERT_LT(missing, 10u);
-  EXPECT_EQ(good_rows(cache, 0, 10, kRow), 9u);
+  EXPECT_EQ(good_rows(cache, 0, 10, kSegmentRow), 9u);
   EXPECT_EQ(cache.damaged(), 1);
   EXPECT_EQ(cache.rows(), 9);
   EXPECT_FALSE(cache.contains(key_of(missing)));
 
-  add_rows(cache, missing, 1, kRow);
-  EXPECT_EQ(good_rows(cache, 0, 10, kRow), 10u);
+  add_rows(cache, missing, 1, kSegmentRow);
+  EXPECT_EQ(good_rows(cache, 0, 10, kSegmentRow), 10u);
   cache.flush();
-  const RowCache again({.folder = folder.path()}, kShelf, kRow, {});
-  EXPECT_EQ(good_rows(again, 0, 10, kRow), 10u);
+  const RowCache again({.folder = folder.path()}, kShelf, kSegmentRow, {});
+  EXPECT_EQ(good_rows(again, 0, 10, kSegmentRow), 10u);
 }
 
 TEST(Segment, AGoodCopyIsReadWhicheverFileIsMetFirst) {
   for (const bool damaged_is_older : {false, true}) {
     const TempFolder folder;
-    write_shelf(folder.path(), kShelf, 0, 1, kRow);
+    write_shelf(folder.path(), kShelf, 0, 1, kSegmentRow);
     const std::string path = segments_of(folder.path()).at(0);
-    RowCache second({.folder = folder / "elsewhere"}, kShelf, kRow, {});
-    add_rows(second, 0, 2, kRow);
+    RowCache second({.folder = folder / "elsewhere"}, kShelf, kSegmentRow, {});
+    add_rows(second, 0, 2, kSegmentRow);
     second.flush();
     const std::string good = segments_of(folder / "elsewhere").at(0);
     const std::string beside =
@@ -105,8 +105,8 @@ TEST(Segment, AGoodCopyIsReadWhicheverFileIsMetFirst) {
     bytes.back() ^= 1;
     write_all(path, bytes);
     make_older(damaged_is_older ? path : beside, 100);
-    const RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
-    EXPECT_EQ(good_rows(cache, 0, 2, kRow), 2u);
+    const RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
+    EXPECT_EQ(good_rows(cache, 0, 2, kSegmentRow), 2u);
     EXPECT_EQ(cache.damaged(), damaged_is_older ? 0 : 1);
   }
 }
@@ -117,17 +117,17 @@ void expect_ignored(const std::string& what,
                     const std::function<void(Content&)>& change) {
   SCOPED_TRACE(what);
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 10, kRow);
+  write_shelf(folder.path(), kShelf, 0, 10, kSegmentRow);
   const std::string path = segments_of(folder.path()).at(0);
   const Content good = read_all(path);
   Content bytes = good;
   change(bytes);
   write_all(path, bytes);
-  RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
+  RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
   EXPECT_EQ(cache.rows(), 0);
-  EXPECT_EQ(good_rows(cache, 0, 10, kRow), 0u);
+  EXPECT_EQ(good_rows(cache, 0, 10, kSegmentRow), 0u);
   EXPECT_EQ(cache.damaged(), 1);
-  add_rows(cache, 0, 10, kRow);
+  add_rows(cache, 0, 10, kSegmentRow);
   cache.flush();
   EXPECT_EQ(cache.trouble(), "");
   EXPECT_EQ(segments_of(folder.path()).size(), 1u);
@@ -173,44 +173,44 @@ TEST(Segment, AWholeOneOfAnotherVersionShelfOrRowSizeIsIgnored) {
   for (const auto& [at, value, rows] :
        {Case{8, 1, 10}, Case{8, 2, 0}, Case{16, 0x5A, 0}, Case{32, 65, 0}}) {
     const TempFolder folder;
-    write_shelf(folder.path(), kShelf, 0, 10, kRow);
+    write_shelf(folder.path(), kShelf, 0, 10, kSegmentRow);
     const std::string path = segments_of(folder.path()).at(0);
     Content bytes = read_all(path);
     bytes[at] = value;
     if (value == 65) bytes.resize(bytes.size() + 10);
     make_whole(path, bytes);
-    const RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
+    const RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
     EXPECT_EQ(cache.rows(), rows) << at;
     EXPECT_EQ(cache.damaged(), rows == 0) << at;
   }
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 10, kRow);
-  const RowCache wider({.folder = folder.path()}, kShelf, kRow + 1, {});
+  write_shelf(folder.path(), kShelf, 0, 10, kSegmentRow);
+  const RowCache wider({.folder = folder.path()}, kShelf, kSegmentRow + 1, {});
   EXPECT_EQ(wider.rows(), 0);
   EXPECT_EQ(wider.damaged(), 1);
 }
 
 TEST(Segment, AGoodOneUnderAnotherNameIsIgnored) {
   const TempFolder folder;
-  write_shelf(folder.path(), kShelf, 0, 10, kRow);
+  write_shelf(folder.path(), kShelf, 0, 10, kSegmentRow);
   fs::rename(segments_of(folder.path()).at(0),
              folder / (kShelf + "/" + std::string(32, 'a') + ".rows"));
-  const RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
+  const RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
   EXPECT_EQ(cache.rows(), 0);
   EXPECT_EQ(cache.damaged(), 1);
 }
 
 TEST(Segment, ForeignFilesAndLinksInAShelfAreNotRead) {
   const TempFolder folder, elsewhere;
-  write_shelf(elsewhere.path(), kShelf, 0, 10, kRow);
+  write_shelf(elsewhere.path(), kShelf, 0, 10, kSegmentRow);
   const std::string good = segments_of(elsewhere.path()).at(0);
   const std::string name = fs::path(good).filename();
-  write_shelf(folder.path(), kShelf, 20, 1, kRow);
+  write_shelf(folder.path(), kShelf, 20, 1, kSegmentRow);
   fs::create_symlink(good, folder / (kShelf + "/" + name));
   write_text(folder / (kShelf + "/notes.rows"), "not ours");
   fs::create_directory(folder /
                        (kShelf + "/" + std::string(32, 'a') + ".rows"));
-  const RowCache cache({.folder = folder.path()}, kShelf, kRow, {});
+  const RowCache cache({.folder = folder.path()}, kShelf, kSegmentRow, {});
   EXPECT_EQ(cache.rows(), 1);
   EXPECT_EQ(cache.damaged(), 0);
 }

@@ -14,18 +14,18 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 
-constexpr int64_t kRow = 100000;
-const std::string kOther = "ffff112233445566";
+constexpr int64_t kCachedRow = 100000;
+const std::string kOtherShelf = "ffff112233445566";
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
 void fill(const std::string& folder) {
-  write_shelf(folder, kOther, 0, 1, kRow);
-  RowCache cache({.folder = folder}, kShelf, kRow,
+  write_shelf(folder, kOtherShelf, 0, 1, kCachedRow);
+  RowCache cache({.folder = folder}, kShelf, kCachedRow,
                  Json{{"model", "lite0"}, {"cut", 7}, {"secret", "x"}});
-  add_rows(cache, 0, 30, kRow);
+  add_rows(cache, 0, 30, kCachedRow);
   cache.flush();
 }
 
@@ -57,7 +57,7 @@ TEST(CliCache, WritesTheSameAsJson) {
   EXPECT_EQ(shelf.at("name"), kShelf);
   EXPECT_EQ(shelf.at("about").at("model"), "lite0");
   EXPECT_EQ(shelf.at("rows"), 30);
-  EXPECT_GE(shelf.at("bytes"), 30 * kRow);
+  EXPECT_GE(shelf.at("bytes"), 30 * kCachedRow);
   EXPECT_LT(shelf.at("age_seconds"), 100);
 }
 
@@ -72,7 +72,7 @@ TEST(CliCache, ClearsOneShelfOrAll) {
   EXPECT_TRUE(contains(run_engraft({"cache", "--clear", "0011"}).out,
                        "freed 3.0 MB\n"));
   EXPECT_FALSE(fs::exists(folder / kShelf));
-  EXPECT_TRUE(fs::exists(folder / kOther));
+  EXPECT_TRUE(fs::exists(folder / kOtherShelf));
   const Outcome all = run_engraft({"cache", "--clear"});
   EXPECT_EQ(all.out,
             "freed 100.2 kB\nthe cache is empty: " + folder.path() + "\n");

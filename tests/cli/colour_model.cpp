@@ -1,6 +1,6 @@
 #include "cli/colour_model.h"
 
-#include <torch/script.h>
+#include <torch/csrc/jit/api/module.h>
 #include <torch/types.h>
 
 #include <filesystem>

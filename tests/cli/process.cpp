@@ -1,6 +1,7 @@
 #include "cli/process.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -78,6 +79,14 @@ Outcome Process::wait() {
 Outcome run_engraft(const std::vector<std::string>& arguments,
                     const std::string& input) {
   return Process(arguments, input).wait();
+}
+
+void expect_usage_error(const std::vector<std::string>& arguments,
+                        const std::string& expected) {
+  const Outcome run = run_engraft(arguments);
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_EQ(run.out, "");
+  EXPECT_NE(run.err.find(expected), std::string::npos) << run.err;
 }
 
 }  // namespace engraft::test

@@ -35,4 +35,8 @@ class Process {
 Outcome run_engraft(const std::vector<std::string>& arguments,
                     const std::string& input = "");
 
+/// It ends with 2, prints nothing but the error, and that has `expected`.
+void expect_usage_error(const std::vector<std::string>& arguments,
+                        const std::string& expected);
+
 }  // namespace engraft::test

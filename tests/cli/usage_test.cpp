@@ -7,16 +7,9 @@
 namespace engraft {
 namespace {
 
+using test::expect_usage_error;
 using test::Outcome;
 using test::run_engraft;
-
-void expect_usage_error(const std::vector<std::string>& arguments,
-                        const std::string& expected) {
-  const Outcome run = run_engraft(arguments);
-  EXPECT_EQ(run.code, 2) << run.err;
-  EXPECT_EQ(run.out, "");
-  EXPECT_NE(run.err.find(expected), std::string::npos) << run.err;
-}
 
 TEST(CliHelp, OfEveryCommandBeginsWithASentenceAndEndsWithAnExample) {
   for (const char* command :

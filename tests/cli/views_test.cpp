@@ -8,6 +8,7 @@
 namespace engraft {
 namespace {
 
+using test::expect_usage_error;
 using test::Outcome;
 using test::run_engraft;
 using test::TempFolder;
@@ -64,13 +65,6 @@ TEST_F(CliViews, JsonHasTheScalesAndARowAView) {
   EXPECT_EQ(json["views"][0]["loss"], json["one_crop"]["loss"]);
   EXPECT_EQ(json["views"][3]["loss"], json["loss"]);
   EXPECT_EQ(json["views"][3]["top1"], json["top1"]);
-}
-
-void expect_usage_error(const std::vector<std::string>& arguments,
-                        const std::string& expected) {
-  const Outcome run = run_engraft(arguments);
-  EXPECT_EQ(run.code, 2) << run.err;
-  EXPECT_NE(run.err.find(expected), std::string::npos) << run.err;
 }
 
 TEST(CliUsageOfScales, TakesACommaSeparatedListAndNamesWhatIsWrongInIt) {

@@ -18,10 +18,6 @@ torch::Tensor whole(Classifier& classifier, const torch::Tensor& images) {
       .toTensor();
 }
 
-torch::Tensor images(int64_t n = 3) {
-  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
-
 class EveryModel : public testing::TestWithParam<int> {
  protected:
   static torch::jit::Module make(int index) {
@@ -60,12 +56,12 @@ class EveryModel : public testing::TestWithParam<int> {
 
 TEST_P(EveryModel, PrefixThenSuffixEqualsTheWholeBitForBit) {
   Classifier model = make_classifier(make(GetParam()), tiny::input());
-  const auto expected = whole(model, images());
+  const auto expected = whole(model, tiny::images(3));
   const BlockChain chain(model);
   ASSERT_GE(chain.num_blocks(), 1);
   torch::NoGradGuard no_grad;
   for (int64_t cut = 0; cut <= chain.num_blocks(); ++cut) {
-    const auto features = chain.run(images(), 0, cut);
+    const auto features = chain.run(tiny::images(3), 0, cut);
     const auto joined = chain.run(features, cut, chain.num_blocks() + 1);
     EXPECT_TRUE(joined.equal(expected)) << "cut " << cut;
   }
@@ -76,7 +72,7 @@ TEST_P(EveryModel, ARunLeavesItsInputAlone) {
   const BlockChain chain(model);
   torch::NoGradGuard no_grad;
   for (int64_t cut = 0; cut <= chain.num_blocks(); ++cut) {
-    const auto features = chain.run(images(), 0, cut).clone();
+    const auto features = chain.run(tiny::images(3), 0, cut).clone();
     const auto before = features.clone();
     chain.run(features, cut, chain.num_blocks() + 1, BlockMode::training);
     EXPECT_TRUE(features.equal(before)) << "cut " << cut;
@@ -86,10 +82,11 @@ TEST_P(EveryModel, ARunLeavesItsInputAlone) {
 TEST_P(EveryModel, OtherBatchSizesWork) {
   Classifier model = make_classifier(make(GetParam()), tiny::input());
   const BlockChain chain(model);
-  const auto all = chain.logits(images(5));
+  const auto all = chain.logits(tiny::images(5));
   for (int64_t i = 0; i < 5; ++i)
-    EXPECT_TRUE(torch::allclose(chain.logits(images(5).slice(0, i, i + 1)),
-                                all.slice(0, i, i + 1), 1e-4, 1e-5));
+    EXPECT_TRUE(
+        torch::allclose(chain.logits(tiny::images(5).slice(0, i, i + 1)),
+                        all.slice(0, i, i + 1), 1e-4, 1e-5));
 }
 
 TEST_P(EveryModel, TrainingReachesEveryParameter) {
@@ -98,8 +95,8 @@ TEST_P(EveryModel, TrainingReachesEveryParameter) {
   for (int64_t i = 0; i <= chain.num_blocks(); ++i)
     for (auto t : chain.block(i).tensors)
       if (!t.is_buffer) t.tensor.set_requires_grad(true);
-  const auto out =
-      chain.run(images(), 0, chain.num_blocks() + 1, BlockMode::training);
+  const auto out = chain.run(tiny::images(3), 0, chain.num_blocks() + 1,
+                             BlockMode::training);
   out.square().sum().backward();
   for (int64_t i = 0; i <= chain.num_blocks(); ++i)
     for (const auto& t : chain.block(i).tensors)
@@ -133,7 +130,8 @@ TEST(Chain, ScriptAndTraceGiveTheSameBlocks) {
     const BlockChain trace(
         make_classifier(tiny::traced(train_mode), tiny::input()));
     ASSERT_EQ(trace.num_blocks(), script.num_blocks());
-    EXPECT_TRUE(trace.logits(images()).equal(script.logits(images())));
+    EXPECT_TRUE(
+        trace.logits(tiny::images(3)).equal(script.logits(tiny::images(3))));
   }
 }
 
@@ -142,7 +140,7 @@ TEST(Chain, TrainingModeUsesBatchStatisticsAndDropout) {
   const BlockChain chain(model);
   const auto mean = model.module.attr("n1_mean").toTensor();
   const auto before = mean.clone();
-  const auto x = images();
+  const auto x = tiny::images(3);
   const auto out = chain.run(x, 0, 1, BlockMode::training);
   // By hand: normalise the convolution with its own statistics.
   const auto y = torch::conv2d(x, model.module.attr("c1").toTensor(), {}, 1, 1);
@@ -169,8 +167,8 @@ TEST(Chain, FusedAttentionTrainsAsWhatItIs) {
   Classifier model = make_classifier(tiny::fast_attention(), tiny::input());
   const BlockChain chain(model);
   const int64_t end = chain.num_blocks() + 1;
-  const auto fused = whole(model, images());
-  const auto spelled = chain.run(images(), 0, end, BlockMode::training);
+  const auto fused = whole(model, tiny::images(3));
+  const auto spelled = chain.run(tiny::images(3), 0, end, BlockMode::training);
   EXPECT_TRUE(torch::allclose(spelled.detach(), fused, 1e-4, 1e-5))
       << (spelled - fused).abs().max();
 }
@@ -180,7 +178,7 @@ TEST(Chain, InferenceModeChangesNoRunningStatistic) {
   const BlockChain chain(model);
   const auto mean = model.module.attr("n1_mean").toTensor();
   const auto before = mean.clone();
-  chain.logits(images());
+  chain.logits(tiny::images(3));
   EXPECT_TRUE(mean.equal(before));
 }
 
@@ -205,17 +203,17 @@ TEST(Chain, ABatchNormSeesWhatTheConvolutionGives) {
   Classifier model = make_classifier(tiny::residual(), tiny::input());
   const BlockChain chain(model);
   const BatchNormProbe probe(chain);
-  const auto seen = probe.run(images());
+  const auto seen = probe.run(tiny::images(3));
   ASSERT_EQ(seen.size(), 5u);
-  const auto y =
-      torch::conv2d(images(), model.module.attr("c1").toTensor(), {}, 1, 1) -
-      model.module.attr("n1_mean").toTensor().view({1, -1, 1, 1});
+  const auto y = torch::conv2d(tiny::images(3),
+                               model.module.attr("c1").toTensor(), {}, 1, 1) -
+                 model.module.attr("n1_mean").toTensor().view({1, -1, 1, 1});
   EXPECT_TRUE(torch::allclose(seen[0].mean, y.mean({0, 2, 3}), 1e-4, 1e-5));
   EXPECT_TRUE(
       torch::allclose(seen[0].square, y.square().mean({0, 2, 3}), 1e-4, 1e-5));
   EXPECT_TRUE(
       seen[0].running_var.is_same(model.module.attr("n1_var").toTensor()));
-  EXPECT_EQ(BatchNormProbe(chain, 0.3).run(images()).size(), 2u);
+  EXPECT_EQ(BatchNormProbe(chain, 0.3).run(tiny::images(3)).size(), 2u);
   EXPECT_TRUE(
       BatchNormProbe(BlockChain(make_classifier(tiny::tied(), tiny::input())))
           .empty());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <torch/csrc/jit/serialization/import.h>
 #include <torch/types.h>
 
 #include <cstdlib>
@@ -20,10 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-torch::Tensor images() {
-  return torch::randn({2, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
-
 std::string written(const torch::jit::Module& module, const std::string& path) {
   module.save(path);
   return path;
@@ -39,10 +36,10 @@ TEST(LoadClassifier, CutsSoftmaxOffAndTheSavedFileReturnsLogits) {
     const std::string path = folder / "out.pt";
     save_classifier(model, path);
     auto again = torch::jit::load(path);
-    const auto logits = again.forward({images()}).toTensor();
+    const auto logits = again.forward({tiny::images(2)}).toTensor();
     auto reference = original;
     reference.eval();
-    auto expected = reference.forward({images()}).toTensor();
+    auto expected = reference.forward({tiny::images(2)}).toTensor();
     if (kind == "softmax") expected = expected.log();
     EXPECT_TRUE(
         torch::allclose(torch::log_softmax(logits, 1), expected, 1e-4, 1e-5));
@@ -56,9 +53,10 @@ TEST(LoadClassifier, TakesTheMainOutputOfTupleAndDict) {
     Classifier model = make_classifier(tiny::ending(kind), tiny::input());
     ASSERT_EQ(model.notes.size(), 1u);
     const auto plain = make_classifier(tiny::residual(), tiny::input());
-    EXPECT_TRUE(BlockChain(model).logits(images()).equal(
-        BlockChain(plain).logits(images())));
-    EXPECT_TRUE(model.module.forward({images()}).isTensor());
+    EXPECT_TRUE(BlockChain(model)
+                    .logits(tiny::images(2))
+                    .equal(BlockChain(plain).logits(tiny::images(2))));
+    EXPECT_TRUE(model.module.forward({tiny::images(2)}).isTensor());
   }
 }
 
@@ -79,9 +77,9 @@ TEST(LoadClassifier, SetsBakedModesToEvaluationAlsoInTheFile) {
   save_classifier(model, path);
   auto again = torch::jit::load(path);
   auto evaluated = tiny::traced(false);
-  EXPECT_TRUE(again.forward({images()})
+  EXPECT_TRUE(again.forward({tiny::images(2)})
                   .toTensor()
-                  .equal(evaluated.forward({images()}).toTensor()));
+                  .equal(evaluated.forward({tiny::images(2)}).toTensor()));
 }
 
 TEST(LoadClassifier, TellsScriptFromTrace) {
@@ -95,12 +93,12 @@ TEST(LoadClassifier, OfAFrozenGraphTheHeadIsLeft) {
   auto original = tiny::tied();
   original.eval();
   const BlockChain chain(model);
-  EXPECT_TRUE(torch::allclose(chain.logits(images()),
-                              original.forward({images()}).toTensor(), 1e-4,
-                              1e-5));
+  EXPECT_TRUE(torch::allclose(chain.logits(tiny::images(2)),
+                              original.forward({tiny::images(2)}).toTensor(),
+                              1e-4, 1e-5));
   EXPECT_EQ(chain.head().weight, "head_weight");
   replace_head(model, 3, 1);
-  EXPECT_EQ(model.module.forward({images()}).toTensor().size(1), 3);
+  EXPECT_EQ(model.module.forward({tiny::images(2)}).toTensor().size(1), 3);
 }
 
 TEST(LoadClassifier, RefusesNewerFormatsAndDamagedRecords) {
@@ -198,8 +196,9 @@ TEST(SaveClassifier, KeepsTheRecordAndTheLogits) {
   save_classifier(model, path);
   const Classifier again = load_classifier(path);
   EXPECT_EQ(again.classes[4], "v");
-  EXPECT_TRUE(BlockChain(again).logits(images()).equal(
-      BlockChain(model).logits(images())));
+  EXPECT_TRUE(BlockChain(again)
+                  .logits(tiny::images(2))
+                  .equal(BlockChain(model).logits(tiny::images(2))));
 }
 
 TEST(SaveClassifier, AFailureLeavesTheOldFileAndNoOther) {
@@ -234,8 +233,8 @@ TEST(SaveClassifier, AFullDiskDoesNotCostTheTraining) {
   for (const auto& file : fs::directory_iterator(folder.path()))
     rescued = file.path();
   EXPECT_TRUE(BlockChain(load_classifier(rescued))
-                  .logits(images())
-                  .equal(BlockChain(model).logits(images())));
+                  .logits(tiny::images(2))
+                  .equal(BlockChain(model).logits(tiny::images(2))));
 }
 
 TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
@@ -248,9 +247,9 @@ TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
     model.record = {{"format", 1}, {"classes", {"a", "b", "c"}}};
     const std::string path = folder / "out.pt";
     save_classifier(model, path);
-    const auto logits = BlockChain(model).logits(images());
+    const auto logits = BlockChain(model).logits(tiny::images(2));
     torch::jit::Module sample("sample");
-    sample.register_buffer("images", images());
+    sample.register_buffer("images", tiny::images(2));
     sample.register_buffer("logits", logits);
     const std::string other = folder / "sample.pt";
     sample.save(other);

@@ -1,6 +1,7 @@
 #include "engraft/model/ensemble.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/jit/serialization/import.h>
 #include <torch/types.h>
 
 #include "engraft/model/chain.h"
@@ -14,10 +15,6 @@ namespace engraft {
 namespace {
 
 using test::TempFolder;
-
-torch::Tensor images() {
-  return torch::randn({3, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
 
 /// A classifier of five classes with weights of its own, written and read: two
 /// of them have types of one name in two compilation units.
@@ -50,7 +47,7 @@ std::vector<Classifier> two_members(const TempFolder& folder) {
 torch::Tensor mean_probabilities(const std::vector<Classifier>& members) {
   torch::Tensor sum;
   for (Classifier model : members) {
-    const auto one = model.module.forward({images()})
+    const auto one = model.module.forward({tiny::images(3)})
                          .toTensor()
                          .to(torch::kFloat64)
                          .softmax(1);
@@ -70,7 +67,7 @@ TEST(Ensemble, ForwardIsTheLogOfTheMeanProbabilitiesAlsoFromItsFile) {
   save_classifier(ensemble, folder / "both.pt");
   auto plain = torch::jit::load(folder / "both.pt");
   for (torch::jit::Module* module : {&ensemble.module, &plain}) {
-    const auto scores = module->forward({images()}).toTensor();
+    const auto scores = module->forward({tiny::images(3)}).toTensor();
     EXPECT_EQ(scores.scalar_type(), torch::kFloat32);
     EXPECT_TRUE(
         torch::allclose(scores.to(torch::kFloat64).exp(), expected, 0, 1e-5));
@@ -93,7 +90,7 @@ TEST(Ensemble, TakesCopiesOfOneModelAndTraces) {
   save_classifier(combine(members), folder / "both.pt");
   auto plain = torch::jit::load(folder / "both.pt");
   EXPECT_TRUE(torch::allclose(
-      plain.forward({images()}).toTensor().to(torch::kFloat64).exp(),
+      plain.forward({tiny::images(3)}).toTensor().to(torch::kFloat64).exp(),
       mean_probabilities(members), 0, 1e-5));
 }
 
@@ -106,7 +103,8 @@ TEST(Ensemble, KeepsSmallProbabilitiesApart) {
     one.module.attr("fc_b").toTensor().copy_(
         torch::tensor({0.0, -200.0, -300.0, -400.0, -500.0}));
   }
-  const auto scores = combine(members).module.forward({images()}).toTensor();
+  const auto scores =
+      combine(members).module.forward({tiny::images(3)}).toTensor();
   EXPECT_NEAR(scores[0][3].item<double>(), -400, 1e-3);
 }
 
@@ -118,11 +116,12 @@ TEST(Ensemble, AMemberThatWritesToItsInputSpoilsNoOther) {
       "  x.mul_(2.0)\n"
       "  return torch.linear(torch.mean(x, [2, 3]), self.w)\n");
   const Classifier one = make_classifier(module, tiny::input());
-  const auto single = one.module.deepcopy().forward({images()}).toTensor();
-  const auto given = images();
+  const auto single =
+      one.module.deepcopy().forward({tiny::images(3)}).toTensor();
+  const auto given = tiny::images(3);
   const auto both = combine({one, one}).module.forward({given}).toTensor();
   EXPECT_TRUE(torch::allclose(both, single.log_softmax(1), 1e-5, 1e-5));
-  EXPECT_TRUE(given.equal(images()));
+  EXPECT_TRUE(given.equal(tiny::images(3)));
 }
 
 TEST(Ensemble, MembersComeBackAsTheyWere) {
@@ -139,8 +138,9 @@ TEST(Ensemble, MembersComeBackAsTheyWere) {
   const auto back = members_of(file);
   ASSERT_EQ(back.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
-    EXPECT_TRUE(BlockChain(back[i]).logits(images()).equal(
-        BlockChain(members[i]).logits(images())));
+    EXPECT_TRUE(BlockChain(back[i])
+                    .logits(tiny::images(3))
+                    .equal(BlockChain(members[i]).logits(tiny::images(3))));
     EXPECT_EQ(back[i].classes, members[i].classes);
     EXPECT_EQ(back[i].record, members[i].record);
     EXPECT_EQ(back[i].path, folder / "both.pt" + ": " + member_names(file)[i]);

@@ -9,10 +9,6 @@
 namespace engraft {
 namespace {
 
-torch::Tensor images(int64_t n) {
-  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
-
 /// Models, ways of computing.
 class EveryWay : public testing::TestWithParam<std::tuple<int, InferenceKind>> {
  protected:
@@ -37,7 +33,7 @@ class EveryWay : public testing::TestWithParam<std::tuple<int, InferenceKind>> {
 TEST_P(EveryWay, GivesWhatTheChainGives) {
   const auto [model, kind] = GetParam();
   const BlockChain chain(make_classifier(make(model), tiny::input()));
-  const auto x = images(70);
+  const auto x = tiny::images(70);
   for (int64_t end = 0; end <= chain.num_blocks() + 1; ++end) {
     FrozenPrefix prefix(chain, end, InferenceKind::automatic, 0);
     try {
@@ -74,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(FrozenPrefix, APictureDoesNotSeeItsCompany) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   FrozenPrefix prefix(chain, 1, InferenceKind::fused, 1000);
-  const auto x = images(2 * prefix.pictures_at_once(1) + 3);
+  const auto x = tiny::images(2 * prefix.pictures_at_once(1) + 3);
   const auto together = prefix.run(x);
   for (int64_t i = 0; i < x.size(0); ++i)
     EXPECT_TRUE(prefix.run(x.narrow(0, i, 1)).equal(together.narrow(0, i, 1)))
@@ -85,7 +81,7 @@ TEST(FrozenPrefix, DecidesByTimeAndSaysSo) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   FrozenPrefix prefix(chain, 2, InferenceKind::automatic, 10000);
   EXPECT_TRUE(prefix.choice().trials.empty());
-  prefix.run(images(4));
+  prefix.run(tiny::images(4));
   const PrefixChoice& choice = prefix.choice();
   ASSERT_GE(choice.trials.size(), 4u);
   EXPECT_EQ(choice.trials[0].kind, InferenceKind::plain);
@@ -101,7 +97,7 @@ TEST(FrozenPrefix, DecidesByTimeAndSaysSo) {
 TEST(FrozenPrefix, FewPicturesGetTheChainsOwnGraph) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   FrozenPrefix prefix(chain, 2, InferenceKind::automatic, 1);
-  prefix.run(images(1));
+  prefix.run(tiny::images(1));
   EXPECT_EQ(prefix.choice().kind, InferenceKind::plain);
 }
 
@@ -109,7 +105,7 @@ TEST(FrozenPrefix, LeavesTheImagesAlone) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   for (const auto kind : {InferenceKind::plain, InferenceKind::fused}) {
     FrozenPrefix prefix(chain, 1, kind, 1000);
-    const auto x = images(3);
+    const auto x = tiny::images(3);
     const auto before = x.clone();
     prefix.run(x);
     EXPECT_TRUE(x.equal(before));
@@ -120,7 +116,7 @@ TEST(FrozenPrefix, APreferredWayIsTakenUntimed) {
   const BlockChain chain(make_classifier(tiny::residual(), tiny::input()));
   FrozenPrefix prefix(chain, 2, InferenceKind::automatic, 10000);
   prefix.prefer(InferenceKind::folded);
-  prefix.run(images(4));
+  prefix.run(tiny::images(4));
   EXPECT_EQ(prefix.choice().kind, InferenceKind::folded);
   EXPECT_EQ(prefix.choice().trials.size(), 1u);
 }
@@ -129,7 +125,7 @@ TEST(FrozenPrefix, APreferredWayThatIsImpossibleGivesWayToPlain) {
   const BlockChain chain(make_classifier(tiny::uncuttable(), tiny::input()));
   FrozenPrefix prefix(chain, 1, InferenceKind::automatic, 10000);
   prefix.prefer(InferenceKind::fused);
-  prefix.run(images(2));
+  prefix.run(tiny::images(2));
   EXPECT_EQ(prefix.choice().kind, InferenceKind::plain);
 }
 
@@ -137,7 +133,7 @@ TEST(FrozenPrefix, AnImpossibleWayIsAUsageError) {
   // Its only block without the head is the identity: no convolution there.
   const BlockChain chain(make_classifier(tiny::uncuttable(), tiny::input()));
   FrozenPrefix prefix(chain, 1, InferenceKind::fused, 1000);
-  EXPECT_FAULT(prefix.run(images(2)), Fault::usage, "--inference fused");
+  EXPECT_FAULT(prefix.run(tiny::images(2)), Fault::usage, "--inference fused");
 }
 
 }  // namespace

@@ -15,10 +15,6 @@
 namespace engraft {
 namespace {
 
-torch::Tensor images(int64_t n = 6) {
-  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
-
 /// A model, its chain and short names for both.
 struct Tiny {
   explicit Tiny(torch::jit::Module module)
@@ -34,7 +30,9 @@ struct Tiny {
     torch::manual_seed(seed);
     return chain.run(x, begin, end, BlockMode::training);
   }
-  torch::Tensor features() const { return chain.run_frozen(images(), 0, head); }
+  torch::Tensor features() const {
+    return chain.run_frozen(tiny::images(6), 0, head);
+  }
   torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& w) const {
     return torch::linear(x, w, tensor("fc_b"));
   }
@@ -74,16 +72,17 @@ TEST(Regularise, DropoutReachesWholeMapsAndAttention) {
   RegulariserOptions options;
   options.dropout = 0.5;
   EXPECT_EQ(maps.chain.regularise(options).dropouts, 1);
-  const auto a = maps.train(images(), 0, maps.head);
+  const auto a = maps.train(tiny::images(6), 0, maps.head);
   torch::manual_seed(3);
   const auto factor = mask(torch::empty({6, 8, 1, 1}), 0.5).view({6, 8});
   expect_close(a, maps.features() * factor);
 
   Tiny attention(tiny::fast_attention());
   EXPECT_EQ(attention.chain.regularise(options).dropouts, 3);
-  const auto one = attention.train(images(), 0, attention.head);
-  EXPECT_TRUE(attention.train(images(), 0, attention.head).equal(one));
-  EXPECT_FALSE(attention.train(images(), 0, attention.head, 4).equal(one));
+  const auto one = attention.train(tiny::images(6), 0, attention.head);
+  EXPECT_TRUE(attention.train(tiny::images(6), 0, attention.head).equal(one));
+  EXPECT_FALSE(
+      attention.train(tiny::images(6), 0, attention.head, 4).equal(one));
 }
 
 TEST(Regularise, HeadDropoutFallsOnTheFeatures) {
@@ -152,13 +151,13 @@ TEST(Regularise, DropConnectOnAllReachesEveryLayer) {
   options.drop_connect = 0.4;
   options.drop_connect_on = "all";
   EXPECT_EQ(t.chain.regularise(options).drop_connects, 6);
-  const auto seen = t.train(images(), 0, 1);
+  const auto seen = t.train(tiny::images(6), 0, 1);
   torch::manual_seed(3);
   const auto c1 = t.tensor("c1");
-  const auto by_hand =
-      torch::batch_norm(torch::conv2d(images(), c1 * mask(c1, 0.4), {}, 1, 1),
-                        t.tensor("n1_w"), t.tensor("n1_b"), t.tensor("n1_mean"),
-                        t.tensor("n1_var"), false, 0.1, 1e-5, false);
+  const auto by_hand = torch::batch_norm(
+      torch::conv2d(tiny::images(6), c1 * mask(c1, 0.4), {}, 1, 1),
+      t.tensor("n1_w"), t.tensor("n1_b"), t.tensor("n1_mean"),
+      t.tensor("n1_var"), false, 0.1, 1e-5, false);
   expect_close(seen, by_hand.relu());
 }
 
@@ -224,11 +223,12 @@ TEST_P(StochasticDepth, SkipsBranchesByTheLinearDecayRule) {
   Tiny t(model());
   const auto report = t.chain.regularise(options());
   EXPECT_EQ(report.residual_branches, 2);
-  const auto seen = t.train(images(), 0, t.head + 1);
+  const auto seen = t.train(tiny::images(6), 0, t.head + 1);
   torch::manual_seed(3);
   const auto first = mask(torch::empty({6, 1, 1, 1}), 0.3);
   const auto second = mask(torch::empty({6, 1, 1, 1}), 0.6);
-  const auto a = torch::conv2d(images(), t.tensor("stem"), {}, 1, 1).relu();
+  const auto a =
+      torch::conv2d(tiny::images(6), t.tensor("stem"), {}, 1, 1).relu();
   const auto branch = norm(t, norm(t, a, "w3", 2).relu(), "v3", 1);
   const auto b = (branch * first + norm(t, a, "w1", 2)).relu();
   const auto c = b + norm(t, b, "v1", 1) * second;
@@ -245,7 +245,7 @@ TEST_P(StochasticDepth, ASkippedBranchGetsNoGradient) {
   for (int64_t i = 0; i < 6; ++i) {
     auto w3 = t.tensor("w3").set_requires_grad(true);
     auto w1 = t.tensor("w1").set_requires_grad(true);
-    t.train(images(), 0, t.head + 1)[i].square().sum().backward();
+    t.train(tiny::images(6), 0, t.head + 1)[i].square().sum().backward();
     const bool is_kept = first[i].item<float>() > 0;
     (is_kept ? kept : skipped) = true;
     EXPECT_EQ(w3.grad().abs().sum().item<float>() > 0, is_kept) << i;
@@ -261,7 +261,7 @@ TEST_P(StochasticDepth, HasTheExpectationOfInference) {
   Tiny t(tiny::steps("  a = a + torch.relu(" +
                      tiny::conv_norm(GetParam(), "a", "w1") + ")\n"));
   t.chain.regularise(options());
-  const auto one = images(1);
+  const auto one = tiny::images(1);
   const auto many =
       t.train(one.expand({2000, 3, 16, 16}), 0, t.head + 1).detach();
   const auto mean = many.mean(0);
@@ -276,13 +276,13 @@ INSTANTIATE_TEST_SUITE_P(Forms, StochasticDepth,
 
 TEST(Regularise, FrozenBlocksAreLeftAlone) {
   Tiny t(tiny::residual());
-  const auto before = t.chain.logits(images());
+  const auto before = t.chain.logits(tiny::images(6));
   RegulariserOptions options;
   options.stochastic_depth = 0.9;
   options.drop_connect = 0.9;
   options.drop_connect_on = "all";
   t.chain.regularise(options);
-  EXPECT_TRUE(t.chain.logits(images()).equal(before));
+  EXPECT_TRUE(t.chain.logits(tiny::images(6)).equal(before));
 }
 
 TEST(Regularise, ReportsWhatTrainsAlone) {
@@ -306,7 +306,7 @@ TEST(Regularise, ReportsWhatTrainsAlone) {
   for (const std::string& line : part.changes)
     EXPECT_TRUE(std::ranges::count(whole.changes, line)) << line;
   // Blocks before it are not random, those from it on are.
-  const auto x = images();
+  const auto x = tiny::images(6);
   t.chain.regularise(options, begin);
   EXPECT_TRUE(t.train(x, 0, 1, 1).equal(t.train(x, 0, 1, 2)));
   const auto features = t.chain.run_frozen(x, 0, begin);
@@ -316,18 +316,19 @@ TEST(Regularise, ReportsWhatTrainsAlone) {
 
 TEST(Regularise, FractionalPoolingIsForTrainingOnly) {
   Tiny t(tiny::pooled());
-  const auto before = t.chain.logits(images());
+  const auto before = t.chain.logits(tiny::images(6));
   RegulariserOptions options;
   options.fractional_pooling = true;
   EXPECT_EQ(t.chain.regularise(options).pools, 1);
-  const auto seen = t.train(images(), 0, t.head);
+  const auto seen = t.train(tiny::images(6), 0, t.head);
   torch::manual_seed(3);
-  const auto a = torch::conv2d(images(), t.tensor("stem"), {}, 1, 1).relu();
+  const auto a =
+      torch::conv2d(tiny::images(6), t.tensor("stem"), {}, 1, 1).relu();
   const auto u = torch::rand({6, 1, 2}).expand({6, 8, 2}).contiguous();
   expect_close(seen,
                std::get<0>(torch::fractional_max_pool2d(a, {3, 3}, {8, 8}, u))
                    .mean({2, 3}));
-  EXPECT_TRUE(t.chain.logits(images()).equal(before));
+  EXPECT_TRUE(t.chain.logits(tiny::images(6)).equal(before));
 }
 
 TEST(Regularise, BatchNormsOnRunningStatisticsTrainAsTheyPredict) {
@@ -337,8 +338,8 @@ TEST(Regularise, BatchNormsOnRunningStatisticsTrainAsTheyPredict) {
   options.dropout = 0;
   EXPECT_EQ(t.chain.regularise(options).batch_norms, 5);
   const auto before = t.tensor("n3_mean").clone();
-  const auto expected = t.chain.run_frozen(images(3), 0, t.head + 1);
-  EXPECT_TRUE(t.train(images(3), 0, t.head + 1).equal(expected));
+  const auto expected = t.chain.run_frozen(tiny::images(3), 0, t.head + 1);
+  EXPECT_TRUE(t.train(tiny::images(3), 0, t.head + 1).equal(expected));
   EXPECT_TRUE(t.tensor("n3_mean").equal(before));
 }
 
@@ -349,9 +350,9 @@ TEST(Regularise, BatchNormsTakeTheGivenMomentum) {
   EXPECT_EQ(t.chain.regularise(options).batch_norms, 5);
   auto mean = t.tensor("n1_mean").clone(), var = t.tensor("n1_var").clone();
   const auto by_hand = torch::batch_norm(
-      torch::conv2d(images(), t.tensor("c1"), {}, 1, 1), t.tensor("n1_w"),
-      t.tensor("n1_b"), mean, var, true, 0.3, 1e-5, false);
-  expect_close(t.train(images(), 0, 1), by_hand.relu());
+      torch::conv2d(tiny::images(6), t.tensor("c1"), {}, 1, 1),
+      t.tensor("n1_w"), t.tensor("n1_b"), mean, var, true, 0.3, 1e-5, false);
+  expect_close(t.train(tiny::images(6), 0, 1), by_hand.relu());
   expect_close(t.tensor("n1_mean"), mean);
   expect_close(t.tensor("n1_var"), var);
 }
@@ -359,7 +360,7 @@ TEST(Regularise, BatchNormsTakeTheGivenMomentum) {
 TEST(Regularise, WithoutOptionsTrainingIsTheModelsOwn) {
   const auto outcome = [](Tiny& t) {
     auto c1 = t.tensor("c1").set_requires_grad(true);
-    const auto out = t.train(images(), 0, t.head + 1);
+    const auto out = t.train(tiny::images(6), 0, t.head + 1);
     out.square().sum().backward();
     return std::make_pair(out.detach(), c1.grad());
   };
@@ -395,8 +396,8 @@ TEST(Regularise, TheSavedModelDoesNotChange) {
   options.drop_connect_on = "all";
   options.bn_statistics = BatchNormStatistics::running;
   t.chain.regularise(options);
-  t.train(images(), 0, t.head + 1);
-  t.chain.sample_logits(images(), 2);
+  t.train(tiny::images(6), 0, t.head + 1);
+  t.chain.sample_logits(tiny::images(6), 2);
   EXPECT_TRUE(saved() == before);
 }
 
@@ -407,8 +408,8 @@ TEST(Regularise, SaysWhatTheModelDoesNotHave) {
     change(options);
     EXPECT_FAULT(t.chain.regularise(options), Fault::usage, part);
     // And the chain is as it was.
-    EXPECT_TRUE(t.train(images(), 0, t.head + 1)
-                    .allclose(t.chain.logits(images()), 1e-5, 1e-6));
+    EXPECT_TRUE(t.train(tiny::images(6), 0, t.head + 1)
+                    .allclose(t.chain.logits(tiny::images(6)), 1e-5, 1e-6));
   };
   refused([](auto& o) { o.dropout = 0.5; }, "no dropout; --head-dropout");
   refused(

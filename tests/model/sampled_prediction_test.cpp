@@ -13,10 +13,6 @@
 namespace engraft {
 namespace {
 
-torch::Tensor images(int64_t n = 6) {
-  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
-}
-
 TEST(SampledPrediction, IsMeanAndSpreadOfTheProbabilities) {
   // Two samples of one picture: probabilities 1/2 and 4/5 of the first class.
   const auto logits =
@@ -65,12 +61,12 @@ TEST(SampleLogits, AverageToInferenceWhereTheNoiseIsInTheFinalLayer) {
     chain.regularise(options);
     torch::manual_seed(4);
     constexpr int64_t kSamples = 3000;
-    const auto samples = chain.sample_logits(images(3), kSamples);
+    const auto samples = chain.sample_logits(tiny::images(3), kSamples);
     ASSERT_EQ(samples.sizes(), (std::vector<int64_t>{kSamples, 3, 5}));
     const auto mean = samples.mean(0);
     const auto error = (samples - mean).square().mean(0).sqrt() /
                        std::sqrt(static_cast<double>(kSamples));
-    const auto off = (mean - chain.logits(images(3))).abs() / error;
+    const auto off = (mean - chain.logits(tiny::images(3))).abs() / error;
     // Of 15 numbers, in standard errors.
     EXPECT_LT(off.max().item<double>(), 4);
     EXPECT_GT(error.min().item<double>(), 0);
@@ -85,8 +81,9 @@ TEST(SampleLogits, KeepBatchNormsAsTheyAre) {
   options.drop_connect = 1e-9;  // random, but nothing ever falls
   chain.regularise(options);
   const auto before = model.module.attr("n1_mean").toTensor().clone();
-  const auto samples = chain.sample_logits(images(), 2);
-  EXPECT_TRUE(torch::allclose(samples[1], chain.logits(images()), 1e-5, 1e-6));
+  const auto samples = chain.sample_logits(tiny::images(6), 2);
+  EXPECT_TRUE(
+      torch::allclose(samples[1], chain.logits(tiny::images(6)), 1e-5, 1e-6));
   EXPECT_TRUE(model.module.attr("n1_mean").toTensor().equal(before));
   EXPECT_FALSE(samples.requires_grad());
 }
@@ -94,13 +91,14 @@ TEST(SampleLogits, KeepBatchNormsAsTheyAre) {
 TEST(SampleLogits, AreTheSameUnderASeed) {
   const BlockChain chain(make_classifier(tiny::traced(false), tiny::input()));
   torch::manual_seed(8);
-  const auto first = chain.sample_logits(images(), 3);
+  const auto first = chain.sample_logits(tiny::images(6), 3);
   torch::manual_seed(8);
-  EXPECT_TRUE(chain.sample_logits(images(), 3).equal(first));
+  EXPECT_TRUE(chain.sample_logits(tiny::images(6), 3).equal(first));
   EXPECT_FALSE(first[0].equal(first[1]));
   // The model's own dropout of 0.2 alone, on features computed once.
   torch::manual_seed(8);
-  const auto features = chain.run_frozen(images(), 0, chain.num_blocks());
+  const auto features =
+      chain.run_frozen(tiny::images(6), 0, chain.num_blocks());
   for (int64_t i = 0; i < 3; ++i) {
     const auto mask = torch::empty_like(features).bernoulli_(0.8) / 0.8;
     torch::NoGradGuard no_grad;
@@ -119,7 +117,7 @@ TEST(SampleLogits, GoOnFromABlock) {
   EXPECT_EQ(chain.first_random(), 0);
   const int64_t head = chain.num_blocks();
   EXPECT_EQ(chain.first_random(head), head);
-  const auto features = chain.run_frozen(images(), 0, head);
+  const auto features = chain.run_frozen(tiny::images(6), 0, head);
   torch::manual_seed(8);
   const auto seen = chain.sample_logits(features, 2, head);
   torch::manual_seed(8);
@@ -127,7 +125,7 @@ TEST(SampleLogits, GoOnFromABlock) {
       chain.run(features, head, head + 1, BlockMode::sampling);
   EXPECT_TRUE(seen[0].equal(expected));
   torch::manual_seed(8);
-  EXPECT_FALSE(chain.sample_logits(images(), 2)[0].equal(expected));
+  EXPECT_FALSE(chain.sample_logits(tiny::images(6), 2)[0].equal(expected));
 }
 
 TEST(SampleLogits, SayFromWhereOnNothingIsRandom) {
@@ -148,7 +146,7 @@ TEST(SampleLogits, LeaveStochasticDepthOut) {
   options.stochastic_depth = 0.9;
   options.dropout = 0;
   chain.regularise(options);
-  EXPECT_FAULT(chain.sample_logits(images(), 2), Fault::usage,
+  EXPECT_FAULT(chain.sample_logits(tiny::images(6), 2), Fault::usage,
                "nothing in the model is random");
 }
 
@@ -157,7 +155,7 @@ TEST(SampleLogits, SampleFractionalPooling) {
   RegulariserOptions options;
   options.fractional_pooling = true;
   chain.regularise(options);
-  const auto samples = chain.sample_logits(images(), 2);
+  const auto samples = chain.sample_logits(tiny::images(6), 2);
   EXPECT_FALSE(samples[0].equal(samples[1]));
 }
 

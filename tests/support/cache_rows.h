@@ -9,6 +9,8 @@
 
 namespace engraft::test {
 
+constexpr int64_t kMiB = int64_t{1} << 20;
+
 /// A shelf's name as a caller would make it.
 inline const std::string kShelf = "00112233445566778899aabbccddeeff";
 

@@ -1,5 +1,6 @@
 #include "support/tiny_models.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 
 #include <map>
@@ -306,6 +307,10 @@ Module frozen(int64_t classes) {
   Module module = tied(classes);
   module.eval();
   return torch::jit::freeze_module(module);
+}
+
+torch::Tensor images(int64_t n) {
+  return torch::randn({n, 3, 16, 16}, at::detail::createCPUGenerator(3));
 }
 
 InputSpec input() {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/script.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <string>
 
@@ -56,6 +56,8 @@ torch::jit::Module uncuttable(int64_t classes = 5);
 /// Weights as constants of the graph, without BatchNorm.
 torch::jit::Module frozen(int64_t classes = 5);
 
+/// [n, 3, 16, 16], standard normal and always the same.
+torch::Tensor images(int64_t n);
 /// InputSpec with crop 16 and resize 18.
 InputSpec input();
 

@@ -1,6 +1,7 @@
 #include "engraft/train/trainer.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/jit/serialization/import.h>
 #include <torch/types.h>
 
 #include <filesystem>
