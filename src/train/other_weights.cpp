@@ -40,7 +40,7 @@ void OtherWeights::epoch_ended(EpochResult& now, bool judged) {
   if (options_.average == WeightAverage::soup && judged) {
     best_.push_back(
         {live_.snapshot(), now.val_accuracy, now.val_loss, now.epoch});
-    std::ranges::stable_sort(best_, is_better);
+    std::ranges::stable_sort(best_, is_better_checkpoint);
     if (best_.size() > kCandidates) best_.pop_back();
   }
   if (!averager_) return;

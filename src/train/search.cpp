@@ -110,7 +110,7 @@ class Search {
     result_.space = space_;
     result_.candidates = std::ssize(candidates_);
     result_.trials = journal_->results();
-    std::ranges::sort(result_.trials, is_better);
+    std::ranges::sort(result_.trials, is_better_trial);
     choose_winner();
     result_.seconds = watch_.seconds();
     return std::move(result_);

@@ -41,7 +41,7 @@ std::optional<Trial> next_halving(const std::vector<TrialOptions>& candidates,
   bool closed = !fresh;  // nothing more will come to this rung
   Results level = in_rung(finished, 0);
   for (int64_t rung = 0; rung + 1 < kRungs; ++rung) {
-    std::ranges::sort(level, is_better);
+    std::ranges::sort(level, is_better_trial);
     int64_t rise = std::ssize(level) / kEta;
     if (closed) rise = std::max<int64_t>(rise, 1);
     Results above = in_rung(finished, rung + 1);
@@ -66,7 +66,7 @@ std::optional<Trial> next_halving(const std::vector<TrialOptions>& candidates,
 
 }  // namespace
 
-bool is_better(const TrialResult& a, const TrialResult& b) {
+bool is_better_trial(const TrialResult& a, const TrialResult& b) {
   const auto key = [](const TrialResult& r) {
     return std::tuple(!r.failed.empty(), -r.val_accuracy, r.val_loss, -r.rung,
                       r.number);

@@ -133,14 +133,14 @@ TEST(SearchSchedule, TiesGoToTheLowerLossThenTheHigherRung) {
   a.val_accuracy = b.val_accuracy = 0.5;
   a.val_loss = 1;
   b.val_loss = 2;
-  EXPECT_TRUE(is_better(a, b));
+  EXPECT_TRUE(is_better_trial(a, b));
   b.val_loss = 1;
-  EXPECT_TRUE(is_better(b, a));
+  EXPECT_TRUE(is_better_trial(b, a));
   a.rung = 1;
-  EXPECT_TRUE(is_better(a, b));
+  EXPECT_TRUE(is_better_trial(a, b));
   a.val_accuracy = 0.9;
   a.failed = "diverged";
-  EXPECT_TRUE(is_better(b, a));
+  EXPECT_TRUE(is_better_trial(b, a));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ struct Checkpoint {
 };
 
 /// Higher accuracy, or equal accuracy and lower loss.
-bool is_better(const Checkpoint& a, const Checkpoint& b);
+bool is_better_checkpoint(const Checkpoint& a, const Checkpoint& b);
 
 /// The mean of the states of checkpoints of the same tensors; of what is no
 /// floating-point number the first one's.

@@ -37,7 +37,7 @@ struct TrialResult {
 
 /// The higher accuracy, the lower loss, the higher rung, the lower number; a
 /// failed one is behind all others.
-bool is_better(const TrialResult& a, const TrialResult& b);
+bool is_better_trial(const TrialResult& a, const TrialResult& b);
 
 /// Each rung of halving has this many times the epochs of the one below, and
 /// about one of so many trials rises; the last of kRungs has all epochs.
