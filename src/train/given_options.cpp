@@ -10,10 +10,11 @@ bool only_solves(const TransferPlan& plan, int64_t blocks) {
   return plan.lowest_cut() == blocks && plan.solved_head;
 }
 
-void note_precision(const TrainOptions& options, PlanResult& planned) {
+void note_precision(const TrainOptions& options, int64_t blocks,
+                    PlanResult& planned) {
   if (options.optim.precision != TrainPrecision::bf16) return;
   auto& notes = planned.classifier.notes;
-  if (planned.plan.lowest_cut() == BlockChain(planned.classifier).num_blocks())
+  if (planned.plan.lowest_cut() == blocks)
     notes.push_back("--precision bf16: not used, as the head alone is trained");
   else if (resolve_device(options.base.run.device).is_cpu() && !has_bf16())
     notes.push_back(

@@ -8,7 +8,8 @@ namespace engraft {
 bool only_solves(const TransferPlan& plan, int64_t blocks);
 
 /// Notes what becomes of --precision bf16 among those of the classifier.
-void note_precision(const TrainOptions& options, PlanResult& planned);
+void note_precision(const TrainOptions& options, int64_t blocks,
+                    PlanResult& planned);
 /// The same for options that are given and that this plan leaves nothing to do.
 /// steps  the head is trained by steps whatever the plan says
 void note_unused(const TrainOptions& options, bool steps, int64_t blocks,

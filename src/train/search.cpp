@@ -190,17 +190,18 @@ class Search {
       const auto bytes = read_bytes(path);
       return content_hash(Bytes(bytes)).hex();
     };
+    const std::string planned_hash = hash(planned.model);
     Json models = Json::object();
     for (const SearchDimension& dimension : space_)
       if (dimension.name == "model")
-        for (const Json& path : dimension.choices)
-          models[path.get<std::string>()] = hash(path.get<std::string>());
+        for (const std::string path : dimension.choices)
+          models[path] = path == planned.model ? planned_hash : hash(path);
     // What trials take over from it.
     const TrainOptions own = meaning_->options(Json::object());
     return {{"data", parts_.winner.fingerprint},
             {"split",
              {{"how", parts_.how}, {"test-fraction", settings_.test_fraction}}},
-            {"model", hash(planned.model)},
+            {"model", planned_hash},
             {"models", models},
             {"space", to_json(space_)},
             {"method", std::string(name_of(settings_.method))},

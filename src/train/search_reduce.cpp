@@ -62,9 +62,9 @@ bool TrialMeaning::only_head(const TrainOptions& options) const {
 
 bool TrialMeaning::solved(const TrainOptions& options) const {
   const OptimizerKind rule = options.optim.optimizer;
-  return linear_ && only_head(options) &&
-         (rule == OptimizerKind::lbfgs ||
-          (rule == OptimizerKind::automatic && !options.by_steps()));
+  return rule == OptimizerKind::lbfgs ||
+         (rule == OptimizerKind::automatic && linear_ && only_head(options) &&
+          !options.by_steps());
 }
 
 int64_t TrialMeaning::epochs(const TrainOptions& options) const {
@@ -73,9 +73,8 @@ int64_t TrialMeaning::epochs(const TrainOptions& options) const {
 
 TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
   const TrainOptions all = options(trial);
-  const bool for_heads = all.optim.optimizer == OptimizerKind::lbfgs;
-  if (for_heads) trial.erase("freeze-until");
-  if (for_heads || solved(all)) {
+  if (all.optim.optimizer == OptimizerKind::lbfgs) trial.erase("freeze-until");
+  if (solved(all)) {
     for (const std::string& name : step_options()) trial.erase(name);
   } else if (only_head(all)) {
     for (const char* name : {"backbone-lr", "block-decay", "head-epochs"})
@@ -85,9 +84,7 @@ TrialOptions TrialMeaning::reduce(TrialOptions trial) const {
 }
 
 void TrialMeaning::shorten(TrainOptions& options, double share) const {
-  if (share >= 1 || solved(options) ||
-      options.optim.optimizer == OptimizerKind::lbfgs)
-    return;
+  if (share >= 1 || solved(options)) return;
   const int64_t all = epochs(options);
   const auto few =
       std::max<int64_t>(std::min<int64_t>(all, 2),

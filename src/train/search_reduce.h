@@ -19,7 +19,8 @@ class TrialMeaning {
   /// The fixed options with those of a trial; where its update rule solves for
   /// the head, without those for steps and blocks.
   TrainOptions options(const TrialOptions& trial) const;
-  /// The head alone is trained, by L-BFGS.
+  /// The head alone is trained, by L-BFGS, which trains nothing else: so its
+  /// rule says it of any model, where the plan of this one says it otherwise.
   bool solved(const TrainOptions& options) const;
   /// Epochs of a whole training by steps.
   int64_t epochs(const TrainOptions& options) const;

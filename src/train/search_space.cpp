@@ -23,6 +23,11 @@ constexpr const char* kShared[] = {
 /// What trials have given (blocks), and what makes more models than one.
 constexpr const char* kOfTrain[] = {"deeper", "snapshots"};
 
+template <typename Names>
+bool is_in(const Names& names, const std::string& name) {
+  return std::ranges::find(names, name) != std::ranges::end(names);
+}
+
 template <typename T>
 std::optional<T> number(const std::string& text) {
   T value{};
@@ -123,19 +128,17 @@ std::vector<std::string> searchable_names() {
   std::vector<std::string> out;
   const Json all = to_json(TrainOptions());
   for (const auto& [name, value] : all.items())
-    if (std::ranges::find(kOfTrain, name) == std::end(kOfTrain) &&
-        std::ranges::find(kShared, name) == std::end(kShared))
-      out.push_back(name);
+    if (!is_in(kOfTrain, name) && !is_in(kShared, name)) out.push_back(name);
   return out;
 }
 
 void check_name(const std::string& name) {
   const auto known = searchable_names();
-  if (std::ranges::count(known, name)) return;
-  if (std::ranges::find(kOfTrain, name) != std::end(kOfTrain))
+  if (is_in(known, name)) return;
+  if (is_in(kOfTrain, name))
     fail(Fault::usage, "--try ", name, ": --", name,
          " belongs to train: a trial has its blocks given and keeps one model");
-  if (std::ranges::find(kShared, name) != std::end(kShared))
+  if (is_in(kShared, name))
     fail(Fault::usage, "--try ", name,
          ": is the same for all trials, or they could not be compared");
   fail(Fault::usage, "--try ", name, ": unknown option '", name, "'",

@@ -8,6 +8,17 @@ namespace {
 /// Thrown out of a test that the user stops.
 struct Stopped {};
 
+/// Of this part of the data, without figures.
+Report report_on(const std::string& split, const TrainResult& r,
+                 const TrainOptions& options) {
+  Report report;
+  report.model = options.out;
+  report.data = options.base.data;
+  report.split = split;
+  report.classes = r.folder.classes;
+  return report;
+}
+
 Report test_model(const TrainResult& r, const BlockChain& chain,
                   const TrainOptions& options, const ViewOptions& view,
                   const std::vector<Sample>& samples, const std::string& split,
@@ -21,11 +32,7 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
     if (callbacks.stop && callbacks.stop()) throw Stopped();
     tell(done, all);
   };
-  Report report;
-  report.model = options.out;
-  report.data = options.base.data;
-  report.split = split;
-  report.classes = r.folder.classes;
+  Report report = report_on(split, r, options);
   take_over(
       evaluate(chain, r.classifier.input, samples, evaluator, {}, progress),
       report);
@@ -36,11 +43,7 @@ Report test_model(const TrainResult& r, const BlockChain& chain,
 /// views, instead of computing them again.
 Report validated(const TrainResult& r, const TrainOptions& options,
                  const ViewOptions& view, const FitResult& fitted) {
-  Report report;
-  report.model = options.out;
-  report.data = options.base.data;
-  report.split = "val";
-  report.classes = r.folder.classes;
+  Report report = report_on("val", r, options);
   report.main.average = view.average;
   report.main.metrics = compute_metrics(
       fitted.val_logits.to(torch::kDouble).log_softmax(1), fitted.val_labels);

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
 #include <filesystem>
 
 #include "engraft/data/preview.h"
@@ -17,8 +16,6 @@
 
 namespace engraft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 int64_t peak_memory() {
   rusage usage{};
@@ -73,8 +70,8 @@ PlanResult plan_training(const TrainOptions& options,
   PlanResult out = make_plan(
       options.base, callbacks,
       {steps ? OptimizerKind::adam : asked, options.view.crops, found});
-  note_precision(options, out);
   const BlockChain chain(out.classifier);
+  note_precision(options, chain.num_blocks(), out);
   note_unused(options, steps, chain.num_blocks(), out);
   if (!only_solves(out.plan, chain.num_blocks()))
     refuse_cutmix(options, chain, out.plan.freeze_until);
@@ -84,14 +81,14 @@ PlanResult plan_training(const TrainOptions& options,
   return out;
 }
 
-/// Trains what the plan leaves live; gives the temperature of the best epoch.
-double fit_live(const TrainOptions& options, const TrainCallbacks& callbacks,
-                const KnownFeatures& known, BlockChain& chain,
-                TrainResult& result, FitResult& fitted) {
+/// Trains what the plan leaves live.
+FitResult fit_live(const TrainOptions& options, const TrainCallbacks& callbacks,
+                   const KnownFeatures& known, BlockChain& chain,
+                   TrainResult& result) {
   LiveChain live(chain, result.plan.lowest_cut());
   result.frozen_tensors = live.num_frozen();
   result.frozen_checksum = live.frozen_checksum();
-  fitted =
+  FitResult fitted =
       fit(live, chain,
           {result.folder, result.classifier.input, result.plan, options.optim,
            options.schedule, options.mix, options.base.run, options.base.cache,
@@ -100,12 +97,14 @@ double fit_live(const TrainOptions& options, const TrainCallbacks& callbacks,
   TORCH_CHECK(live.frozen_checksum() == result.frozen_checksum,
               "a frozen tensor changed during training");
   take_over(result, fitted);
-  return fit_temperature(fitted.val_logits, fitted.val_labels);
+  return fitted;
 }
 
 void save_and_test(const TrainOptions& options, const TrainCallbacks& callbacks,
-                   const FitResult& fitted, double temperature,
-                   BlockChain& chain, TrainResult& result, PhaseClock& clock) {
+                   const FitResult& fitted, BlockChain& chain,
+                   TrainResult& result, PhaseClock& clock) {
+  const double temperature =
+      fit_temperature(fitted.val_logits, fitted.val_labels);
   result.classifier.classes = result.folder.classes;
   ViewOptions view = options.view;
   view.crops = result.plan.test_crops;
@@ -133,7 +132,7 @@ void save_and_test(const TrainOptions& options, const TrainCallbacks& callbacks,
 
 TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
                   const ImageFolder* found) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   torch::manual_seed(options.base.run.seed);
   PlanResult planned = plan_training(options, callbacks, found);
   if (callbacks.planned)
@@ -162,14 +161,12 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
     refuse_reestimate(options, chain, lowest);
   }
   clock.end("replace head");
-  FitResult fitted;
-  const double temperature =
-      fit_live(options, callbacks, planned.known, chain, result, fitted);
+  const FitResult fitted =
+      fit_live(options, callbacks, planned.known, chain, result);
   clock.end("train");
   if (result.best_epoch > 0)
-    save_and_test(options, callbacks, fitted, temperature, chain, result,
-                  clock);
-  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    save_and_test(options, callbacks, fitted, chain, result, clock);
+  result.seconds = watch.seconds();
   result.peak_memory = peak_memory();
   return result;
 }

@@ -50,7 +50,8 @@ class LiveChain {
 
   /// Takes the running statistics of live batch norms anew: means over batches
   /// of what training sees. `next` gives what block begin - 1 gives for a
-  /// batch, or an undefined tensor at the end. Without a batch they stay.
+  /// batch, or an undefined tensor at the end. False where there are none, or
+  /// no batch, and they stay.
   bool measure_batch_norms(const std::function<torch::Tensor()>& next,
                            int64_t begin);
 
