@@ -8,22 +8,33 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
+
+#include "processor_use.h"
 
 namespace engraft {
 namespace {
 
 /// A thread with an OpenMP team of its own that does nothing. The team lives
-/// as long as its thread does.
+/// as long as its thread does. It has one thread more than LibTorch's, so that
+/// both are more than the cores where LibTorch has half of them (one of the two
+/// that a processor counts twice).
 class IdleTeam {
  public:
-  IdleTeam() : thread_([this] { park(); }) { started_.wait(); }
+  IdleTeam()
+      : threads_(at::get_num_threads() + 1), thread_([this] { park(); }) {
+    started_.wait();
+  }
   ~IdleTeam() {
     {
       const std::lock_guard lock(mutex_);
@@ -35,7 +46,10 @@ class IdleTeam {
 
  private:
   void park() {
-    at::parallel_for(0, at::get_num_threads(), 1, [](int64_t, int64_t) {});
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads_)
+    std::atomic_thread_fence(std::memory_order_relaxed);
+#endif
     started_.count_down();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return ending_; });
@@ -45,6 +59,7 @@ class IdleTeam {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
+  int threads_;
   std::thread thread_;  // last: it uses the others
 };
 
@@ -63,6 +78,57 @@ ShareCores::~ShareCores() {
   const std::lock_guard lock(sharing_mutex);
   if (--sharing == 0) idle_team.reset();
 }
+
+struct WatchCores::State {
+  std::atomic<bool> sharing = false;
+  std::jthread thread;  // last: it uses the other
+
+  /// \param threads  that compute
+  void watch(const std::stop_token& stop, int threads) {
+    using Clock = std::chrono::steady_clock;
+    std::mutex mutex;
+    std::condition_variable_any ended;
+    std::optional<ShareCores> shared;
+    auto before = processor_use();
+    auto then = Clock::now();
+    while (before) {
+      std::unique_lock lock(mutex);
+      if (ended.wait_for(lock, stop, std::chrono::milliseconds(500),
+                         [&stop] { return stop.stop_requested(); }))
+        return;
+      const auto after = processor_use();
+      const auto now = Clock::now();
+      if (!after) return;
+      const bool crowded =
+          is_crowded({after->all - before->all, after->own - before->own},
+                     std::chrono::duration<double>(now - then).count(), threads,
+                     static_cast<int>(std::thread::hardware_concurrency()));
+      if (crowded != shared.has_value()) {
+        if (crowded)
+          shared.emplace();
+        else
+          shared.reset();
+        sharing = crowded;
+      }
+      before = after;
+      then = now;
+    }
+  }
+};
+
+WatchCores::WatchCores() : state_(std::make_unique<State>()) {
+  // Asked here: the thread might find the number of whoever sets one up.
+  const int threads = at::get_num_threads();
+  state_->thread = std::jthread(
+      [state = state_.get(), threads](const std::stop_token& stop) {
+        at::get_num_threads();  // its own is set up now, not later
+        state->watch(stop, threads);
+      });
+}
+
+WatchCores::~WatchCores() = default;
+
+bool WatchCores::sharing() const { return state_->sharing; }
 
 struct ComputeTeam::State {
   std::mutex mutex;  // guards the next two

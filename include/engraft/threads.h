@@ -26,6 +26,27 @@ class ShareCores {
   ShareCores& operator=(const ShareCores&) = delete;
 };
 
+/// While one lives, looks twice a second at what other processes use of the
+/// cores, and lives with a ShareCores while they and LibTorch's threads want
+/// more than there are. Without, a thread that waits for one that has lost its
+/// core burns its own: with two other processes on two cores, training took up
+/// to three times as long. For a program's main. Does nothing where the system
+/// does not say who uses the cores.
+class WatchCores {
+ public:
+  WatchCores();
+  ~WatchCores();
+  WatchCores(const WatchCores&) = delete;
+  WatchCores& operator=(const WatchCores&) = delete;
+
+  /// Whether the cores are shared with others now.
+  bool sharing() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// As many threads as LibTorch computes with, each of which computes alone: for
 /// work in independent parts, so that no thread waits for another one within a
 /// layer. Where LibTorch has one thread, work runs on the caller's.

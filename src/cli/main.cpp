@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   try {
     engraft::keep_memory();
     engraft::cli::quieten_libraries();
+    const engraft::WatchCores watch;
     code = engraft::cli::run(argc, argv);
   } catch (...) {
     code = engraft::cli::report_failure(std::current_exception(), std::cerr);
