@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "policy/head_room.h"
+#include "policy/planning.h"
+
+namespace engraft {
+namespace {
+
+// Share of the blocks that stay frozen where few pictures train the rest.
+constexpr double kSmallCut = 2.0 / 3;
+// A stage of more blocks. At the rates of the stage before it threw clip art
+// off. At less it was kept with rubbish (0.5 points more), refused with sign
+// digits, and cost 0.5 and 1.2 points where 1000 clothes had won by less than
+// one standard error: hence as many are asked for, and none of it by default.
+constexpr int64_t kDeeperEpochs = 6, kDeeperViews = 2;
+constexpr double kDeeperRate = 0.3, kDeeperErrors = 1;
+
+}  // namespace
+
+void decide_blocks(const Planning& p, int64_t override_until) {
+  const auto blocks = static_cast<double>(p.inputs.num_blocks);
+  int64_t own = std::llround(p.quadrant.frozen * blocks);
+  std::string why = p.quadrant.why_frozen;
+  if (p.inputs.evidence.measured()) {
+    const Worth worth = judge_worth(p.inputs);
+    why = worth.why;
+    if (!worth.training)
+      own = p.inputs.num_blocks;
+    else if (own == p.inputs.num_blocks)
+      own = std::llround(kSmallCut * blocks);
+  }
+  if (!p.cut.blocks) {
+    own = p.inputs.num_blocks;
+    why = "all that fits into --time " + p.options.time;
+  }
+  if (p.inputs.only_head) {
+    own = p.inputs.num_blocks;
+    why = "--optimizer lbfgs solves for the head, and trains no blocks";
+  }
+  if (p.inputs.frozen_graph) {
+    own = p.inputs.num_blocks;
+    why = "the graph is frozen: only its head is left";
+  }
+  p.plan.freeze_until = override_until >= 0 ? override_until : own;
+  if (override_until >= 0)
+    why = "given: --freeze-until " + p.options.freeze_until;
+  const int64_t live = p.inputs.num_blocks - p.plan.freeze_until;
+  int64_t live_parameters = 0, parameters = 0;
+  for (int64_t i = 0;
+       i < static_cast<int64_t>(p.inputs.block_parameters.size()); ++i) {
+    parameters += p.inputs.block_parameters[i];
+    if (i >= p.plan.freeze_until)
+      live_parameters += p.inputs.block_parameters[i];
+  }
+  const int64_t percent =
+      parameters ? std::llround(100.0 * live_parameters / parameters) : 0;
+  const std::string value =
+      live == 0                  ? p.inputs.num_blocks == 1
+                                       ? std::string("the only block")
+                                       : text("all ", p.inputs.num_blocks, " blocks")
+                       : p.plan.freeze_until == 0 ? std::string("nothing")
+                                 : text("blocks 0-", p.plan.freeze_until - 1,
+                                        " of ", p.inputs.num_blocks);
+  if (live > 0 && p.plan.freeze_until > 0 && override_until < 0)
+    why += text(" (", percent, " % of the backbone's weights are trained)");
+  p.decisions.add("frozen", value, why);
+}
+
+void decide_deeper(const Planning& p) {
+  if (!p.options.deeper) return;
+  const int64_t first = p.plan.freeze_until / 2;
+  if (!p.plan.proof || first < 1) {
+    p.decisions.add(
+        "deeper", "no",
+        "no blocks are trained that have to prove themselves first");
+    return;
+  }
+  if (!p.cut.deeper) {
+    p.decisions.add("deeper", "no",
+                    "more than what fits into --time " + p.options.time);
+    return;
+  }
+  p.plan.deeper = {
+      {first, kDeeperEpochs,
+       std::clamp<int64_t>(views_that_fit(p, first), 0, kDeeperViews),
+       kDeeperRate, kDeeperErrors}};
+  p.decisions.add(
+      "deeper", text("from block ", first, " on"),
+      text("given: --deeper; ", kDeeperEpochs, " epochs more at ", kDeeperRate,
+           " of the rates, if the blocks before stay, and kept if better than "
+           "they by ",
+           kDeeperErrors, " s.e."));
+}
+
+}  // namespace engraft

@@ -1,0 +1,211 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "engraft/error.h"
+#include "policy/head_room.h"
+#include "policy/planning.h"
+
+namespace engraft {
+namespace {
+
+// What trained blocks must show. From an expected gain on, by which the head's
+// errors and the similarity say that they usually win, a validation part of 40
+// to 200 pictures must not cost that by chance: they stay unless they are less
+// accurate than the head alone by a standard error. Stamps, brain scans, clip
+// art, emoji, digits and clothes gained 0.5 to 9 points by it (14 runs), though
+// on validation pictures some seemed worse by 0.9 errors. Below, they often
+// lose (ants and bees: 0.6 and 1.3 points), and must be better by as much.
+constexpr double kLikelyGain = 0.01, kProofUnlikely = 1, kProofLikely = -1;
+// Views that the run sees, and its passes, where there are many.
+constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
+                  kOpenMaxEpochs = 20;
+// The most views of a picture that live blocks get by themselves.
+constexpr int64_t kMostViews = 8;
+
+/// How far pictures are from the model's own: 0 from half the way to the border
+/// of similarity on, 1 at the border.
+double distance(const Similarity& s) {
+  if (s.method == "given" || s.border <= 0)
+    return s.verdict == SimilarityClass::similar ? 0 : 1;
+  const double way =
+      s.method == "batch_norm" ? s.value / s.border : 2 - s.value / s.border;
+  return std::clamp(2 * way - 1, 0.0, 1.0);
+}
+
+/// Passes that learn the head alone: all of them, or a first share.
+void decide_head_epochs(const Planning& p) {
+  // With a proof the first epoch is the solved head's, which is put aside.
+  const int64_t aside = p.plan.proof ? 1 : 0;
+  const int64_t rest = p.plan.epochs - aside;
+  p.plan.head_epochs = p.decisions.decide<int64_t>(
+      "head-epochs", p.options.head_epochs,
+      aside + std::min<int64_t>(rest - 1, std::max<int64_t>(1, rest / 5)),
+      p.plan.proof
+          ? "the first solves for the head alone, to compare with; the "
+            "others warm up a fresh one, which would send noise into "
+            "the pretrained blocks"
+          : "a random head would send noise into the pretrained blocks");
+  if (p.plan.head_epochs > p.plan.epochs)
+    fail(Fault::usage, "--head-epochs ", p.plan.head_epochs,
+         " is above --epochs ", p.plan.epochs);
+}
+
+/// How much training a plan gets.
+struct Passes {
+  int64_t pictures, min_epochs, max_epochs;
+};
+
+/// From the quadrant's (open = 0) to what many errors of the head ask for (1).
+Passes passes(const Quadrant& quadrant, double open) {
+  const auto between = [&](int64_t least, int64_t most) {
+    const auto from = static_cast<double>(least);
+    return std::llround(
+        rounded(from * std::pow(static_cast<double>(most) / from, open)));
+  };
+  return {between(quadrant.pictures, kOpenPictures),
+          between(quadrant.min_epochs, kOpenMinEpochs),
+          between(quadrant.max_epochs, kOpenMaxEpochs)};
+}
+
+/// What trained blocks must show.
+void decide_proof(const Planning& p) {
+  const bool likely = expected_gain(p.inputs) >= kLikelyGain;
+  p.plan.proof_errors = likely ? kProofLikely : kProofUnlikely;
+  p.decisions.add(
+      "proof", text(p.plan.proof_errors, " s.e."),
+      likely ? text("trained blocks stay unless they get fewer validation "
+                    "pictures right than the head alone, by ",
+                    -p.plan.proof_errors,
+                    " standard error: where a point or more can be won they "
+                    "usually win")
+             : text("trained blocks must beat the head alone on the validation "
+                    "pictures by ",
+                    p.plan.proof_errors,
+                    " standard error, or are not trained where it gets all of "
+                    "them right: where less than a point can be won they often "
+                    "lose"));
+}
+
+}  // namespace
+
+void decide_epochs(const Planning& p) {
+  p.plan.proof =
+      p.live() && p.inputs.solved_head && p.inputs.evidence.measured() &&
+      p.options.epochs.value_or(3) >= 3 && p.options.freeze_until == "auto";
+  if (p.plan.proof) decide_proof(p);
+  p.plan.solved_head = p.inputs.solved_head && (!p.live() || p.plan.proof);
+  p.plan.evaluation_view = p.plan.solved_head && p.inputs.evidence.measured();
+  if (!p.live() && p.plan.solved_head) {
+    p.plan.epochs = p.plan.head_epochs = 1;
+    std::string why = "one optimum, found on all views of all pictures at once";
+    if (p.options.epochs.value_or(1) > 1)
+      why += text("; --epochs ", *p.options.epochs,
+                  " bounds its views, and counts for --optimizer adam or sgd");
+    p.decisions.add("epochs", "1", why);
+    return;
+  }
+  // A large set is passed often enough as it is.
+  const double open =
+      p.live() && p.quadrant.size == SizeClass::small ? openness(p.inputs) : 0;
+  const Passes some = passes(p.quadrant, open);
+  const int64_t whole =
+      std::clamp<int64_t>(some.pictures / std::max<int64_t>(p.total, 1),
+                          some.min_epochs, some.max_epochs);
+  const int64_t own =
+      std::max<int64_t>(std::llround(p.cut.passes * static_cast<double>(whole)),
+                        std::min<int64_t>(whole, 2)) +
+      (p.plan.proof ? 1 : 0);
+  p.plan.epochs = p.decisions.decide(
+      "epochs", p.options.epochs, own,
+      text(p.plan.proof ? "the head's solution, then " : "", "about ",
+           some.pictures, " views in all, but ", some.min_epochs, " to ",
+           some.max_epochs, " passes",
+           open > 0 ? text("; the more as the head gets about ",
+                           std::llround(open_pictures(p.inputs)),
+                           " training pictures wrong, from which blocks learn")
+                    : std::string(),
+           p.cut.passes < 1 ? ", cut to what fits into --time " + p.options.time
+                            : std::string()));
+  if (p.live())
+    decide_head_epochs(p);
+  else
+    p.plan.head_epochs = p.plan.epochs;
+}
+
+void decide_rates(const Planning& p) {
+  constexpr double kHeadRate = 2e-3;
+  // What training keeps of a batch takes most memory where all blocks move.
+  const bool whole = p.live() && p.plan.freeze_until == 0;
+  const int64_t batch = (p.total < 1000 ? 16 : 32) / (whole ? 2 : 1);
+  p.plan.head_lr = p.options.lr.value_or(kHeadRate);
+  p.plan.batch_size = p.options.batch_size.value_or(batch);
+  if (!p.live() && p.plan.solved_head)
+    return;  // neither is used, so none is told
+  p.decisions.decide("lr", p.options.lr, kHeadRate,
+                     "the head starts from nothing");
+  p.decisions.decide(
+      "batch-size", p.options.batch_size, batch,
+      text(p.total < 1000 ? "enough steps in few pictures" : "the usual",
+           whole ? ", halved to save memory as all is trained" : ""));
+  if (!p.live()) return;
+  // Between them, as brain scans, near the border, gained 2 points from the
+  // higher one, and cut-outs of natural things nothing.
+  constexpr double kNearRate = 1e-4, kFarRate = 3e-4, kOpenRate = 5e-4;
+  const auto between = [&](double far, double way) {
+    return rounded(kNearRate * std::pow(far / kNearRate, way));
+  };
+  const double by_distance = between(kFarRate, distance(p.plan.similarity));
+  const double by_errors = between(kOpenRate, openness(p.inputs));
+  const double own = std::max(by_distance, by_errors);
+  p.plan.backbone_lr = p.decisions.decide(
+      "backbone-lr", p.options.backbone_lr, own,
+      text("pretrained weights need small steps: 1/",
+           std::llround(p.plan.head_lr / own), " of the head's, from ",
+           kNearRate, " for pictures like the model's own to ", kFarRate,
+           " for others",
+           by_errors > by_distance
+               ? text(", up to ", kOpenRate, " for many errors of the head")
+               : std::string()));
+  p.plan.block_decay = p.decisions.decide(
+      "block-decay", p.options.block_decay, 0.9,
+      "the nearer to the input, the more general the features");
+}
+
+int64_t views_that_fit(const Planning& p, int64_t cut) {
+  const auto elements =
+      p.inputs.block_outputs.empty()
+          ? int64_t{1}
+          : std::max<int64_t>(p.inputs.block_outputs.at(cut - 1), 1);
+  // Two bytes an element, as in most caches; the evaluation view comes on top.
+  return p.inputs.cache_bytes / (2 * elements * std::max<int64_t>(p.total, 1)) -
+         1;
+}
+
+void decide_views(const Planning& p) {
+  if (p.plan.freeze_until == 0) {
+    p.plan.views = 0;  // nothing is frozen, nothing is kept
+    return;
+  }
+  const bool solved = !p.live() && p.inputs.solved_head;
+  const int64_t wanted =
+      solved ? std::min({p.options.epochs.value_or(kSolvedViews), kSolvedViews,
+                         p.cut.views})
+             : std::clamp<int64_t>((p.plan.epochs + 2) / 3,
+                                   std::min<int64_t>(2, p.plan.epochs),
+                                   kMostViews);
+  const int64_t fit = views_that_fit(p, p.plan.freeze_until);
+  std::string why = solved ? "crops, mirror images and colours for the head; "
+                             "more hardly change an optimum"
+                           : text("used again over ", p.plan.epochs,
+                                  " epochs: a third of the work in the frozen "
+                                  "blocks, and still variety");
+  if (fit < wanted)
+    why =
+        text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
+  p.plan.views = p.decisions.decide("views", p.options.views,
+                                    std::clamp<int64_t>(fit, 0, wanted), why);
+  if (!solved) p.plan.views = std::min(p.plan.views, p.plan.epochs);
+}
+
+}  // namespace engraft
