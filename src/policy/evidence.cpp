@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 
-#include "data/content_hash.h"
-#include "engraft/cache/row_cache.h"
 #include "engraft/data/loader.h"
 #include "engraft/features/cross_validation.h"
 #include "engraft/model/prefix.h"
@@ -17,6 +14,7 @@
 #include "model/taps.h"
 #include "policy/near_duplicates.h"
 #include "policy/sample_evenly.h"
+#include "policy/stored_evidence.h"
 #include "statistics.h"
 
 namespace engraft {
@@ -40,8 +38,6 @@ constexpr Flip kFlips[] = {{"horizontal", 3, kMirrored},
 constexpr AugmentStrength kStrengths[] = {AugmentStrength::light,
                                           AugmentStrength::standard};
 constexpr double kShares[] = {0.25, 0.5};
-constexpr int64_t kStoredBytes = 16 << 10;
-constexpr int64_t kVersion = 3;
 
 std::vector<int64_t> tapped_cuts(int64_t blocks) {
   std::vector<int64_t> cuts{0};  // thumbnails
@@ -280,95 +276,6 @@ class Measurement {
   double penalty_ = 1;                    ///< of the last features' probe
 };
 
-std::vector<ViewProbe> views_from(const Json& json) {
-  std::vector<ViewProbe> out;
-  for (const Json& v : json)
-    out.push_back({v.at("kind"), v.at("pictures"), v.at("accuracy"),
-                   v.at("view_accuracy"), v.at("z"), v.at("loss_gain"),
-                   v.at("loss_z")});
-  return out;
-}
-
-Json views_to_json(const std::vector<ViewProbe>& views) {
-  Json out = Json::array();
-  for (const ViewProbe& v : views)
-    out.push_back({{"kind", v.kind},
-                   {"pictures", v.pictures},
-                   {"accuracy", v.accuracy},
-                   {"view_accuracy", v.view_accuracy},
-                   {"z", v.z},
-                   {"loss_gain", v.loss_gain},
-                   {"loss_z", v.loss_z}});
-  return out;
-}
-
-Evidence evidence_from(const Json& json) {
-  Evidence out;
-  out.pictures = json.at("pictures");
-  out.classes = json.at("classes");
-  out.distinct = json.at("distinct");
-  for (const Json& d : json.at("depths"))
-    out.depths.push_back(
-        {d.at("cut"), d.at("features"), d.at("accuracy"), d.at("loss")});
-  for (const Json& p : json.at("curve"))
-    out.curve.push_back({p.at("pictures"), p.at("accuracy"), p.at("loss")});
-  out.accuracy_error = json.at("accuracy_error");
-  out.flips = views_from(json.at("flips"));
-  out.views = views_from(json.at("views"));
-  out.log_me = json.at("log_me");
-  out.leep = json.at("leep");
-  out.confidence = json.at("confidence");
-  out.entropy = json.at("entropy");
-  return out;
-}
-
-/// Evidence as the cache keeps it: its JSON, filled up with zeros.
-class Stored {
- public:
-  Stored(const BlockChain& chain, const EvidenceOptions& options,
-         const std::vector<Sample>& samples)
-      : rows_(folder(options),
-              content_hash("evidence " + std::to_string(kVersion) + " " +
-                           chain.fingerprint(chain.num_blocks() + 1) + " " +
-                           to_json(options.input).dump())
-                  .hex(),
-              kStoredBytes, {{"view", "evidence"}}) {
-    std::string pictures;
-    for (const Sample& s : samples)
-      pictures += s.content + " " + std::to_string(s.label) + "\n";
-    const ContentHash hash = content_hash(pictures);
-    key_ = {hash.high, hash.low};
-  }
-
-  std::optional<Evidence> read() const {
-    std::string text(kStoredBytes, '\0');
-    if (!rows_.read(key_, text.data())) return std::nullopt;
-    text.resize(std::strlen(text.c_str()));
-    const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (json.is_discarded()) return std::nullopt;
-    return evidence_from(json);
-  }
-
-  void write(const Evidence& evidence) {
-    std::string text = to_json(evidence).dump();
-    if (text.size() >= kStoredBytes) return;
-    text.resize(kStoredBytes, '\0');
-    rows_.add(key_, text.data());
-    rows_.flush();
-  }
-
- private:
-  static RowCacheOptions folder(const EvidenceOptions& options) {
-    RowCacheOptions out;
-    out.folder = cache_folder(options.cache);
-    out.disk_limit = static_cast<int64_t>(options.cache.cache_limit * 1e9);
-    return out;
-  }
-
-  RowCache rows_;
-  RowKey key_;
-};
-
 /// What train's first stage looks for: the evaluation view before the head.
 void keep_for_training(const BlockChain& chain, const EvidenceOptions& options,
                        const KnownFeatures& features) {
@@ -407,7 +314,7 @@ EvidenceResult measure_evidence(const BlockChain& chain,
   auto samples = sample_evenly(folder.train, classes, evidence_pictures(chain));
   if (chain.num_blocks() == 0 || !two_in_each_class(samples, classes))
     return {};
-  Stored stored(chain, options, samples);
+  StoredEvidence stored(chain, options, samples);
   if (const auto known = stored.read()) return {*known, {}};
   EvidenceResult out =
       Measurement(chain, std::move(samples), classes, options, progress, stop)
@@ -417,50 +324,6 @@ EvidenceResult measure_evidence(const BlockChain& chain,
     keep_for_training(chain, options, out.features);
   }
   return out;
-}
-
-double Evidence::growth() const {
-  // Least squares of log error over log pictures.
-  double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
-  for (const CurvePoint& point : curve) {
-    // Half a picture wrong at the least: an error of 0 has no logarithm.
-    const double floor =
-        0.5 / static_cast<double>(std::max<int64_t>(pictures, 1));
-    const double x = std::log(static_cast<double>(point.pictures));
-    const double y = std::log(std::max(1 - point.accuracy, floor));
-    ++n, sx += x, sy += y, sxx += x * x, sxy += x * y;
-  }
-  const double spread = n * sxx - sx * sx;
-  if (n < 2 || spread <= 0) return 0;
-  return std::max(0.0, -(n * sxy - sx * sy) / spread);
-}
-
-double Evidence::error_with(double times) const {
-  return head_room() * std::pow(times, -growth());
-}
-
-Json to_json(const Evidence& e) {
-  Json depths = Json::array(), curve = Json::array();
-  for (const DepthProbe& d : e.depths)
-    depths.push_back({{"cut", d.cut},
-                      {"features", d.features},
-                      {"accuracy", d.accuracy},
-                      {"loss", d.loss}});
-  for (const CurvePoint& p : e.curve)
-    curve.push_back(
-        {{"pictures", p.pictures}, {"accuracy", p.accuracy}, {"loss", p.loss}});
-  return {{"pictures", e.pictures},
-          {"classes", e.classes},
-          {"distinct", e.distinct},
-          {"depths", depths},
-          {"curve", curve},
-          {"accuracy_error", e.accuracy_error},
-          {"flips", views_to_json(e.flips)},
-          {"views", views_to_json(e.views)},
-          {"log_me", e.log_me},
-          {"leep", e.leep},
-          {"confidence", e.confidence},
-          {"entropy", e.entropy}};
 }
 
 }  // namespace engraft

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "policy/stored_evidence.h"
 #include "support/tiny_training.h"
 
 namespace engraft {
@@ -113,6 +114,24 @@ TEST_F(MeasureEvidence, IsFoundInTheCacheAndKnowsOtherLabels) {
     folder.train[i].label = static_cast<int64_t>(i) % 3;
   EXPECT_LT(measure(folder, cache).evidence.accuracy(),
             first.evidence.accuracy());
+}
+
+TEST_F(MeasureEvidence, WithAFigureThatIsNoNumberIsMeasuredAnew) {
+  EvidenceOptions options;
+  options.input = classifier_.input;
+  options.cache.cache = folder_ / "cache";
+  const ImageFolder folder = scan();
+  StoredEvidence stored(chain_, options, folder.train);
+  EXPECT_FALSE(stored.read());
+  Evidence evidence;
+  evidence.pictures = 7;
+  stored.write(evidence);
+  ASSERT_TRUE(stored.read());
+  EXPECT_EQ(stored.read()->pictures, 7);
+  StoredEvidence others(chain_, options, folder.val);
+  evidence.log_me = std::nan("");
+  others.write(evidence);
+  EXPECT_FALSE(others.read());
 }
 
 TEST_F(MeasureEvidence, LeavesItsFeaturesWhereTrainingLooksForThem) {

@@ -1,0 +1,100 @@
+// What evidence says of itself: as JSON, and of more pictures.
+
+#include <algorithm>
+#include <cmath>
+
+#include "engraft/policy/evidence.h"
+#include "policy/stored_evidence.h"
+
+namespace engraft {
+namespace {
+
+std::vector<ViewProbe> views_from(const Json& json) {
+  std::vector<ViewProbe> out;
+  for (const Json& v : json)
+    out.push_back({v.at("kind"), v.at("pictures"), v.at("accuracy"),
+                   v.at("view_accuracy"), v.at("z"), v.at("loss_gain"),
+                   v.at("loss_z")});
+  return out;
+}
+
+Json views_to_json(const std::vector<ViewProbe>& views) {
+  Json out = Json::array();
+  for (const ViewProbe& v : views)
+    out.push_back({{"kind", v.kind},
+                   {"pictures", v.pictures},
+                   {"accuracy", v.accuracy},
+                   {"view_accuracy", v.view_accuracy},
+                   {"z", v.z},
+                   {"loss_gain", v.loss_gain},
+                   {"loss_z", v.loss_z}});
+  return out;
+}
+
+}  // namespace
+
+Evidence evidence_from(const Json& json) {
+  Evidence out;
+  out.pictures = json.at("pictures");
+  out.classes = json.at("classes");
+  out.distinct = json.at("distinct");
+  for (const Json& d : json.at("depths"))
+    out.depths.push_back(
+        {d.at("cut"), d.at("features"), d.at("accuracy"), d.at("loss")});
+  for (const Json& p : json.at("curve"))
+    out.curve.push_back({p.at("pictures"), p.at("accuracy"), p.at("loss")});
+  out.accuracy_error = json.at("accuracy_error");
+  out.flips = views_from(json.at("flips"));
+  out.views = views_from(json.at("views"));
+  out.log_me = json.at("log_me");
+  out.leep = json.at("leep");
+  out.confidence = json.at("confidence");
+  out.entropy = json.at("entropy");
+  return out;
+}
+
+Json to_json(const Evidence& e) {
+  Json depths = Json::array(), curve = Json::array();
+  for (const DepthProbe& d : e.depths)
+    depths.push_back({{"cut", d.cut},
+                      {"features", d.features},
+                      {"accuracy", d.accuracy},
+                      {"loss", d.loss}});
+  for (const CurvePoint& p : e.curve)
+    curve.push_back(
+        {{"pictures", p.pictures}, {"accuracy", p.accuracy}, {"loss", p.loss}});
+  return {{"pictures", e.pictures},
+          {"classes", e.classes},
+          {"distinct", e.distinct},
+          {"depths", depths},
+          {"curve", curve},
+          {"accuracy_error", e.accuracy_error},
+          {"flips", views_to_json(e.flips)},
+          {"views", views_to_json(e.views)},
+          {"log_me", e.log_me},
+          {"leep", e.leep},
+          {"confidence", e.confidence},
+          {"entropy", e.entropy}};
+}
+
+double Evidence::growth() const {
+  // Least squares of log error over log pictures.
+  double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (const CurvePoint& point : curve) {
+    // Half a picture wrong at the least: an error of 0 has no logarithm.
+    const double floor =
+        0.5 / static_cast<double>(std::max<int64_t>(pictures, 1));
+    const double x = std::log(static_cast<double>(point.pictures));
+    const double y = std::log(std::max(1 - point.accuracy, floor));
+    ++n, sx += x, sy += y, sxx += x * x, sxy += x * y;
+  }
+  const double spread = n * sxx - sx * sx;
+  if (n < 2 || spread <= 0) return 0;
+  return std::max(0.0, -(n * sxy - sx * sy) / spread);
+}
+
+double Evidence::error_with(double times) const {
+  return head_room() * std::pow(times, -growth());
+}
+
+}  // namespace engraft

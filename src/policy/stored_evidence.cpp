@@ -1,0 +1,60 @@
+#include "policy/stored_evidence.h"
+
+#include <cstring>
+#include <string>
+
+#include "data/content_hash.h"
+
+namespace engraft {
+namespace {
+
+constexpr int64_t kStoredBytes = 16 << 10;
+constexpr int64_t kVersion = 3;
+
+RowCacheOptions folder(const EvidenceOptions& options) {
+  RowCacheOptions out;
+  out.folder = cache_folder(options.cache);
+  out.disk_limit = static_cast<int64_t>(options.cache.cache_limit * 1e9);
+  return out;
+}
+
+}  // namespace
+
+StoredEvidence::StoredEvidence(const BlockChain& chain,
+                               const EvidenceOptions& options,
+                               const std::vector<Sample>& samples)
+    : rows_(folder(options),
+            content_hash("evidence " + std::to_string(kVersion) + " " +
+                         chain.fingerprint(chain.num_blocks() + 1) + " " +
+                         to_json(options.input).dump())
+                .hex(),
+            kStoredBytes, {{"view", "evidence"}}) {
+  std::string pictures;
+  for (const Sample& s : samples)
+    pictures += s.content + " " + std::to_string(s.label) + "\n";
+  const ContentHash hash = content_hash(pictures);
+  key_ = {hash.high, hash.low};
+}
+
+std::optional<Evidence> StoredEvidence::read() const {
+  std::string text(kStoredBytes, '\0');
+  if (!rows_.read(key_, text.data())) return std::nullopt;
+  text.resize(std::strlen(text.c_str()));
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  try {
+    if (!json.is_discarded()) return evidence_from(json);
+  } catch (const Json::exception&) {
+    // A figure that is no number was written as null: measured anew.
+  }
+  return std::nullopt;
+}
+
+void StoredEvidence::write(const Evidence& evidence) {
+  std::string text = to_json(evidence).dump();
+  if (text.size() >= kStoredBytes) return;
+  text.resize(kStoredBytes, '\0');
+  rows_.add(key_, text.data());
+  rows_.flush();
+}
+
+}  // namespace engraft
