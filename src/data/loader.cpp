@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -20,6 +19,7 @@
 #include "engraft/data/image.h"
 #include "engraft/error.h"
 #include "engraft/threads.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
@@ -222,7 +222,7 @@ void Loader::State::fill(const Task& task) const {
 }
 
 std::shared_ptr<Loader::State::Slot> Loader::State::wait_for_front() {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   std::unique_lock lock(mutex_);
   if (taken_ * options_.batch_size >= std::ssize(order_)) return nullptr;
   done_.wait(lock,
@@ -230,9 +230,7 @@ std::shared_ptr<Loader::State::Slot> Loader::State::wait_for_front() {
   auto slot = std::move(slots_.front());
   slots_.pop_front();
   ++taken_;
-  seconds_waited_ +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-          .count();
+  seconds_waited_ += watch.seconds();
   return slot;
 }
 

@@ -7,7 +7,7 @@
 
 #include "engraft/model/sampled_prediction.h"
 #include "eval/mean_probabilities.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {

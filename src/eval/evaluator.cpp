@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/stopwatch.h"
 #include "eval/tested_model.h"
 #include "eval/view_kinds.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {

@@ -3,7 +3,6 @@
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 
 #include "data/content_hash.h"
@@ -12,11 +11,10 @@
 #include "engraft/threads.h"
 #include "model/difference.h"
 #include "model/taps.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Of what the head makes of the pictures; an f16 has 11 bits, 5e-4.
 constexpr double kExactEnough = 1e-3;
@@ -256,7 +254,7 @@ struct Activations::State {
 
   bool compute(const std::vector<Sample>& samples, int64_t first, int64_t views,
                const Progress& progress, const std::function<bool()>& stop) {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     const bool whole =
         lower ? compute_from_lower(samples, first, views, progress, stop)
               : compute_from_pictures(samples, first, views, progress, stop);
@@ -266,8 +264,7 @@ struct Activations::State {
       rows->flush();
       stats.trouble = rows->trouble();
     }
-    stats.seconds +=
-        std::chrono::duration<double>(Clock::now() - start).count();
+    stats.seconds += watch.seconds();
     return whole;
   }
 };

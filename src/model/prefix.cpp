@@ -6,7 +6,6 @@
 #include <torch/csrc/jit/passes/frozen_ops_to_mkldnn.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "model/cut.h"
 #include "model/difference.h"
 #include "model/fuse.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
@@ -154,13 +154,12 @@ struct FrozenPrefix::State {
   /// Seconds a group of the faster of two runs after one that is not counted,
   /// of as many groups as there are threads.
   double time(const Way& candidate, const torch::Tensor& group_of) {
-    using Clock = std::chrono::steady_clock;
     const int64_t count = groups_at_once();
     double best = INFINITY;
     for (int i = 0; i < 3; ++i) {
       std::vector<torch::Tensor> given(static_cast<size_t>(count));
       std::vector<std::future<void>> begun;
-      const auto start = Clock::now();
+      const Stopwatch watch;
       for (torch::Tensor& result : given)
         begun.push_back(begin(
             [&] {
@@ -171,9 +170,8 @@ struct FrozenPrefix::State {
       wait_for_all(begun);
       // Reading one value waits for a GPU.
       given[0].flatten().slice(0, 0, 1).item<float>();
-      const std::chrono::duration<double> spent = Clock::now() - start;
       if (i > 0)
-        best = std::min(best, spent.count() / static_cast<double>(count));
+        best = std::min(best, watch.seconds() / static_cast<double>(count));
     }
     return best;
   }
@@ -214,7 +212,7 @@ struct FrozenPrefix::State {
   }
 
   void take_fastest(const Way& plain, const torch::Tensor& group_of) {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const torch::Tensor expected = plain.run(group_of);
     const auto pictures_run = static_cast<double>(group_of.size(0));
     PrefixTrial base;
@@ -223,10 +221,8 @@ struct FrozenPrefix::State {
     double best = base.milliseconds;
     way = plain;
     for (const InferenceKind kind : candidates()) {
-      const std::chrono::duration<double> spent =
-          std::chrono::steady_clock::now() - start;
       const double work = 1e-3 * best * static_cast<double>(pictures);
-      if (seldom_gains(kind) && spent.count() > kTrialShare * work) {
+      if (seldom_gains(kind) && watch.seconds() > kTrialShare * work) {
         PrefixTrial untried;
         untried.kind = kind;
         untried.refused = "not tried: few pictures";

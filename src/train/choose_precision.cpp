@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "engraft/policy/cost.h"
-#include "eval/stopwatch.h"
 #include "model/graph.h"
 #include "out_of_memory.h"
+#include "stopwatch.h"
 #include "train/undo.h"
 
 namespace engraft {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 #include "train/phase_progress.h"
 
 namespace engraft {

@@ -1,26 +1,19 @@
 #include "engraft/train/fit.h"
 
-#include <torch/nn/functional/loss.h>
-#include <torch/nn/utils/clip_grad.h>
-
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "engraft/threads.h"
-#include "engraft/train/optimizer.h"
-#include "engraft/train/rate_finder.h"
-#include "engraft/train/schedule.h"
-#include "engraft/train/technique.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 #include "train/best_weights.h"
 #include "train/choose_precision.h"
 #include "train/cut_features.h"
+#include "train/epoch_progress.h"
 #include "train/keep_randomness.h"
 #include "train/other_weights.h"
 #include "train/solved_head.h"
+#include "train/steps.h"
 #include "train/tally.h"
-#include "train/undo.h"
 
 namespace engraft {
 namespace {
@@ -42,19 +35,14 @@ class Fit {
         callbacks_(callbacks),
         features_(chain, settings, callbacks, [this] { return stopped(); }),
         best_(live, result_),
-        weights_(class_weights(settings.optim.class_weights,
-                               settings.folder.counts(settings.folder.train))),
-        techniques_(make_techniques(options_, settings.mix,
-                                    settings.folder.num_classes(),
-                                    settings.curves_beside)),
+        steps_(live, chain, settings),
         others_(settings.mix, live,
                 {[this](int64_t epoch) { return validate(epoch); },
                  [this](int64_t epoch) { return measure_batch_norms(epoch); },
                  [this](int64_t epoch, const Validation& seen) {
                    return best_.keep_if_better(epoch, seen);
-                 }}) {
-    if (weights_.defined()) weights_ = weights_.to(chain.device());
-  }
+                 }}),
+        progress_(callbacks.progress, settings.plan.epochs) {}
 
   FitResult run() {
     const int64_t blocks = chain_.num_blocks();
@@ -132,8 +120,8 @@ class Fit {
     const auto soup_before = result_.soup;
     const auto norms_before = result_.batch_norms;
     if (features_.prepare(deeper.cut, deeper.views)) {
-      last_epoch_ = done + deeper.epochs;
-      stage("blocks", deeper.cut, done + 1, last_epoch_, deeper.rate);
+      progress_.set_epochs(done + deeper.epochs);
+      stage("blocks", deeper.cut, done + 1, done + deeper.epochs, deeper.rate);
       finish_others();
     }
     const bool kept =
@@ -156,7 +144,7 @@ class Fit {
   void solve() {
     EpochResult now;
     now.epoch = 1;
-    now.epochs = last_epoch_;
+    now.epochs = progress_.epochs();
     now.stage = "head";
     now.solved = true;
     const Stopwatch watch;
@@ -186,68 +174,35 @@ class Fit {
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
-    precision_ = choose_precision(
-        live_, chain_, settings_, features_.cut(),
-        (last - first + 1) * features_.train().num_samples(), [&] {
-          features_.train().start_epoch(first);
-          return stopped() ? std::nullopt : features_.train().next();
-        });
-    if (cut < chain_.num_blocks()) result_.precisions.push_back(precision_);
-    groups_ = live_.groups(plan_, options_);
-    rate_factor_ = 1;
-    scale_stage(rate);
-    if (options_.find_lr) search_rate(name, first);
-    optimizer_ = make_optimizer(groups_, options_);
-    step_ = 0;
+    const PrecisionChoice precision =
+        choose_precision(live_, chain_, settings_, features_.cut(),
+                         (last - first + 1) * features_.train().num_samples(),
+                         batches_of(first));
+    if (cut < chain_.num_blocks()) result_.precisions.push_back(precision);
     const int64_t epochs = last - first + 1, steps = epochs * steps_in_epoch();
-    schedule_.emplace(course(), steps);
-    others_.begin_stage(steps, schedule_->falling_steps(), epochs,
-                        last == last_epoch_);
-    for (const auto& technique : techniques_)
-      technique->begin_stage(chain_, cut);
+    auto curve = steps_.begin_stage({name, features_.cut(), steps, rate,
+                                     precision.kind == TrainPrecision::bf16},
+                                    batches_of(first));
+    if (curve) result_.rate_curves.push_back(std::move(*curve));
+    others_.begin_stage(steps, steps_.falling_steps(), epochs,
+                        last == progress_.epochs());
     for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
       run_epoch(name, epoch);
   }
 
-  /// All rates of the stage.
-  void scale_stage(double factor) {
-    rate_factor_ *= factor;
-    for (ParameterGroup& group : groups_) group.lr *= factor;
-  }
-
-  /// Snapshots are taken where a falling rate begins anew.
-  ScheduleOptions course() const {
-    ScheduleOptions out = settings_.schedule;
-    if (settings_.mix.snapshots > 0) {
-      out.schedule = ScheduleKind::restarts;
-      out.cycles = settings_.mix.snapshots;
-    }
-    return out;
-  }
-
-  /// Scales the groups' rates by what a range test finds, and leaves nothing
-  /// else changed.
-  void search_rate(const std::string& stage, int64_t epoch) {
-    const Undo undo(live_, chain_.device());
-    optimizer_ = make_optimizer(groups_, options_);
-    features_.train().start_epoch(epoch);
-    RateCurve curve = find_rate({}, [&](double factor) {
-      auto batch = stopped() ? std::nullopt : features_.train().next();
-      if (!batch && !stopped()) {
-        features_.train().start_epoch(epoch);
-        batch = features_.train().next();
-      }
-      if (!batch) return std::numeric_limits<double>::quiet_NaN();
-      scale_rates(*optimizer_, groups_, factor);
-      optimizer_->zero_grad();
-      const Forward pass = forward(*batch);
-      backward(pass.loss);
-      descend();
-      return pass.loss.item<double>();
-    });
-    curve.stage = stage;
-    scale_stage(curve.suggestion);
-    result_.rate_curves.push_back(std::move(curve));
+  /// The epoch's training batches, again and again.
+  Steps::NextBatch batches_of(int64_t epoch) {
+    return [this, epoch,
+            begun = false]() mutable -> std::optional<Batches::Batch> {
+      Batches& train = features_.train();
+      if (stopped()) return std::nullopt;
+      if (!begun) train.start_epoch(epoch);
+      begun = true;
+      auto batch = train.next();
+      if (batch || stopped()) return batch;
+      train.start_epoch(epoch);
+      return train.next();
+    };
   }
 
   int64_t steps_in_epoch() const {
@@ -258,7 +213,7 @@ class Fit {
   void run_epoch(const std::string& stage, int64_t epoch) {
     EpochResult now;
     now.epoch = epoch;
-    now.epochs = last_epoch_;
+    now.epochs = progress_.epochs();
     now.stage = stage;
     const Stopwatch watch;
     const double waited = features_.seconds_waited();
@@ -279,7 +234,7 @@ class Fit {
     best_.keep_epoch(now.epoch, *seen);
     if (!now.solved) {
       const bool judged = seen->logits.defined();
-      schedule_->epoch_ended(judged ? now.val_loss : now.train_loss);
+      steps_.epoch_ended(judged ? now.val_loss : now.train_loss);
       others_.epoch_ended(now, judged);
     }
     now.best = best_.most_accurate_epoch() == now.epoch;
@@ -288,24 +243,11 @@ class Fit {
         now.epoch - best_.most_accurate_epoch() >= options_.patience;
     now.seconds = watch.seconds();
     now.seconds_waiting = features_.seconds_waited() - waited;
-    epoch_seconds_ = now.seconds;
+    progress_.epoch_took(now.seconds);
     result_.epochs.push_back(now);
-    tell_techniques(now);
+    for (std::string& note : steps_.tell(now))
+      result_.notes.push_back(std::move(note));
     if (callbacks_.epoch) callbacks_.epoch(now);
-  }
-
-  /// A full disk takes the curves, not the training.
-  void tell_techniques(const EpochResult& now) {
-    std::erase_if(techniques_, [&](const std::unique_ptr<Technique>& one) {
-      try {
-        one->epoch_ended(now);
-        return false;
-      } catch (const Error& error) {
-        if (error.fault != Fault::io) throw;
-        result_.notes.push_back(std::string("no more curves: ") + error.what());
-        return true;
-      }
-    });
   }
 
   bool train_epoch(EpochResult& now) {
@@ -321,7 +263,7 @@ class Fit {
           features_.train().num_batches() - (batches - in_step);
       const int64_t of_step = std::min(options_.accumulate, left);
       if (in_step == 0) {
-        begin_step(now);
+        steps_.begin_step(now);
         // The last batch of an epoch may be smaller, and counts for less.
         step_pictures =
             std::min(options_.accumulate * batch->labels.size(0),
@@ -329,11 +271,7 @@ class Fit {
       }
       if (!add_gradient(*batch, step_pictures, tally, now)) return false;
       if (in_step + 1 == of_step) {
-        for (const auto& technique : techniques_)
-          technique->before_step(groups_);
-        descend();
-        for (const auto& technique : techniques_) technique->after_step();
-        others_.stepped(schedule_->ends_cycle(step_ - 1));
+        others_.stepped(steps_.end_step());
       }
       ++batches;
       report("train", now.epoch, tally, features_.train().num_samples(), watch);
@@ -343,38 +281,10 @@ class Fit {
     return true;
   }
 
-  void begin_step(EpochResult& now) {
-    const double factor = schedule_->factor(step_++);
-    scale_rates(*optimizer_, groups_, factor);
-    now.head_lr = plan_.head_lr * rate_factor_ * factor;
-    now.backbone_lr = live_.cut() < chain_.num_blocks()
-                          ? plan_.backbone_lr * rate_factor_ * factor
-                          : 0;
-    optimizer_->zero_grad();
-  }
-
-  struct Forward {
-    torch::Tensor logits, labels, loss;
-  };
-
-  Forward forward(const Batches::Batch& batch) {
-    TrainBatch given{
-        batch.x.to(chain_.device()), batch.labels.to(chain_.device()), {}};
-    for (const auto& technique : techniques_) technique->batch(given);
-    const auto logits = live_.forward(given.x, features_.cut(),
-                                      precision_.kind == TrainPrecision::bf16);
-    const auto loss = torch::nn::functional::cross_entropy(
-        logits, given.targets.defined() ? given.targets : given.labels,
-        torch::nn::functional::CrossEntropyFuncOptions()
-            .weight(weights_)
-            .label_smoothing(options_.label_smoothing.value_or(0.1)));
-    return {logits, given.labels, loss};
-  }
-
   /// step_pictures  that the step has in all its batches
   bool add_gradient(const Batches::Batch& batch, int64_t step_pictures,
                     Tally& tally, const EpochResult& now) {
-    const Forward pass = forward(batch);
+    const Steps::Forward pass = steps_.forward(batch);
     const double value = pass.loss.item<double>();
     tally.add(value, count_right(pass.logits, pass.labels),
               pass.labels.size(0));
@@ -383,66 +293,26 @@ class Fit {
       return false;
     }
     const int64_t pictures = pass.labels.size(0);
-    backward(pictures == step_pictures
-                 ? pass.loss
-                 : pass.loss * (static_cast<double>(pictures) /
-                                static_cast<double>(step_pictures)));
+    steps_.backward(pictures == step_pictures
+                        ? pass.loss
+                        : pass.loss * (static_cast<double>(pictures) /
+                                       static_cast<double>(step_pictures)));
     return true;
-  }
-
-  void backward(const torch::Tensor& loss) const {
-    try {
-      loss.backward();
-    } catch (const c10::Error& error) {
-      // Only the message tells it from other errors.
-      const std::string said = error.what_without_backtrace();
-      if (said.rfind("derivative for ", 0) != 0) throw;
-      fail(Fault::model, settings_.model, ": cannot be trained from block ",
-           live_.cut(), " on: ", said,
-           "; --freeze-until gives a later block, or `all` for the head alone");
-    }
-  }
-
-  void descend() {
-    if (options_.clip_norm > 0)
-      torch::nn::utils::clip_grad_norm_(live_.live_parameters(),
-                                        options_.clip_norm);
-    optimizer_->step();
   }
 
   int64_t num_classes() const { return settings_.folder.num_classes(); }
 
   /// Nullopt when the user stopped it or it is no number.
   std::optional<Validation> validate(int64_t epoch) {
-    Validation out;
-    if (features_.val().num_samples() == 0) return out;
-    torch::NoGradGuard no_grad;
-    Tally tally;
-    std::vector<torch::Tensor> logits, labels;
     const Stopwatch watch;
-    features_.val().start_epoch(1);
-    while (auto batch = features_.val().next()) {
-      if (stopped()) return std::nullopt;
-      const auto seen =
-          chain_
-              .run_frozen(batch->x.to(chain_.device()), features_.cut(),
-                          chain_.num_blocks() + 1)
-              .cpu()
-              .to(torch::kFloat);
-      tally.add(torch::nn::functional::cross_entropy(seen, batch->labels)
-                    .item<double>(),
-                count_right(seen, batch->labels), seen.size(0));
-      logits.push_back(seen);
-      labels.push_back(batch->labels);
-      report("val", epoch, tally, features_.val().num_samples(), watch);
-    }
-    out.loss = tally.mean_loss();
-    out.accuracy = tally.accuracy();
-    out.logits = torch::cat(logits);
-    out.labels = torch::cat(labels);
-    out.seconds = features_.val_fill_seconds() + watch.seconds();
-    if (std::isfinite(out.loss)) return out;
-    diverge("the validation loss became " + std::to_string(out.loss), epoch);
+    auto out = engraft::validate(
+        chain_, features_,
+        [&](const Tally& tally) {
+          report("val", epoch, tally, features_.val().num_samples(), watch);
+        },
+        [this] { return stopped(); });
+    if (!out || std::isfinite(out->loss)) return out;
+    diverge("the validation loss became " + std::to_string(out->loss), epoch);
     return std::nullopt;
   }
 
@@ -484,28 +354,9 @@ class Fit {
 
   void report(const char* phase, int64_t epoch, const Tally& tally,
               int64_t images, const Stopwatch& watch) const {
-    if (!callbacks_.progress) return;
-    TrainProgress p;
-    p.phase = phase;
-    p.epoch = epoch;
-    p.epochs = last_epoch_;
-    p.images = tally.images;
-    p.images_in_epoch = images;
-    p.loss = tally.mean_loss();
-    const double spent = watch.seconds();
-    p.images_per_second = static_cast<double>(tally.images) / spent;
-    // The first epoch has no other to go by: validation is taken to run as
-    // fast as training.
-    const double epoch_seconds =
-        epoch_seconds_ > 0
-            ? epoch_seconds_
-            : static_cast<double>(features_.train().num_samples() +
-                                  features_.val().num_samples()) /
-                  p.images_per_second;
-    p.eta_seconds =
-        static_cast<double>(last_epoch_ - epoch) * epoch_seconds +
-        static_cast<double>(images - tally.images) / p.images_per_second;
-    callbacks_.progress(p);
+    progress_.report(
+        phase, epoch, tally, images,
+        features_.train().num_samples() + features_.val().num_samples(), watch);
   }
 
   LiveChain& live_;
@@ -517,19 +368,10 @@ class Fit {
   FitResult result_;
   CutFeatures features_;
   BestWeights best_;
-  torch::Tensor weights_;
-  Techniques techniques_;
+  Steps steps_;
   OtherWeights others_;
   bool ignore_stop_ = false;
-  std::vector<ParameterGroup> groups_;
-  std::unique_ptr<torch::optim::Optimizer> optimizer_;
-  std::optional<Schedule> schedule_;
-  int64_t step_ = 0;
-  /// Of the stages that are sure to come.
-  int64_t last_epoch_ = plan_.epochs;
-  double rate_factor_ = 1;  ///< of the stage, and of its range test
-  PrecisionChoice precision_;
-  double epoch_seconds_ = 0;
+  EpochProgress progress_;
 };
 
 }  // namespace

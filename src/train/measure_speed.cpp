@@ -3,17 +3,15 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "engraft/data/loader.h"
 #include "engraft/model/prefix.h"
 #include "engraft/policy/cost.h"
 #include "engraft/train/live_chain.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Pictures that are timed; a training step of this size.
 constexpr int64_t kPictures = 16;
@@ -23,9 +21,9 @@ constexpr double kFrozen = 2.0 / 3;
 
 template <typename Work>
 double seconds(const Work& work) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return watch.seconds();
 }
 
 /// A picture forward and backward through all blocks, from a step through the

@@ -6,7 +6,7 @@
 #include "engraft/eval/calibration.h"
 #include "engraft/eval/metrics.h"
 #include "eval/mean_probabilities.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {

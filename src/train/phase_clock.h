@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engraft/train/trainer.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 
 namespace engraft {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "engraft/train/trainer.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 
 namespace engraft {
 

@@ -9,7 +9,7 @@
 
 #include "data/bytes.h"
 #include "data/content_hash.h"
-#include "eval/stopwatch.h"
+#include "stopwatch.h"
 #include "train/search_journal.h"
 #include "train/search_reduce.h"
 

@@ -2,6 +2,12 @@
 
 #include <torch/types.h>
 
+#include <functional>
+#include <optional>
+
+#include "train/cut_features.h"
+#include "train/tally.h"
+
 namespace engraft {
 
 /// How the validation pictures come out with the weights as they are. All zero
@@ -12,5 +18,14 @@ struct Validation {
   torch::Tensor labels;  ///< int64 [N]
   double seconds = 0;
 };
+
+/// What the model as it is says of the validation pictures, from what is
+/// prepared of them on.
+/// \param seen     called after each batch, with what was seen so far
+/// \param stopped  true ends it early: nullopt then
+std::optional<Validation> validate(
+    const BlockChain& chain, const CutFeatures& features,
+    const std::function<void(const Tally&)>& seen,
+    const std::function<bool()>& stopped);
 
 }  // namespace engraft
