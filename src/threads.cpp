@@ -3,6 +3,9 @@
 #include "engraft/threads.h"
 
 #include <ATen/Parallel.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -17,24 +20,24 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "processor_use.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
 
 /// A thread with an OpenMP team of its own that does nothing. The team lives
-/// as long as its thread does. It has one thread more than LibTorch's, so that
-/// both are more than the cores where LibTorch has half of them (one of the two
-/// that a processor counts twice).
+/// as long as its thread does, and is one thread more than the processors:
+/// GNU's OpenMP compares their number with all threads of all teams, of which
+/// LibTorch's may be half as many (one of the two that a core counts for).
 class IdleTeam {
  public:
-  IdleTeam()
-      : threads_(at::get_num_threads() + 1), thread_([this] { park(); }) {
-    started_.wait();
-  }
+  IdleTeam() : thread_([this] { park(); }) { started_.wait(); }
   ~IdleTeam() {
     {
       const std::lock_guard lock(mutex_);
@@ -47,7 +50,7 @@ class IdleTeam {
  private:
   void park() {
 #ifdef _OPENMP
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(omp_get_num_procs() + 1)
     std::atomic_thread_fence(std::memory_order_relaxed);
 #endif
     started_.count_down();
@@ -59,7 +62,6 @@ class IdleTeam {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
-  int threads_;
   std::thread thread_;  // last: it uses the others
 };
 
@@ -71,7 +73,8 @@ std::unique_ptr<IdleTeam> idle_team;
 
 ShareCores::ShareCores() {
   const std::lock_guard lock(sharing_mutex);
-  if (sharing++ == 0) idle_team = std::make_unique<IdleTeam>();
+  if (sharing == 0) idle_team = std::make_unique<IdleTeam>();
+  ++sharing;
 }
 
 ShareCores::~ShareCores() {
@@ -83,47 +86,54 @@ struct WatchCores::State {
   std::atomic<bool> sharing = false;
   std::jthread thread;  // last: it uses the other
 
+  /// Calls nothing of LibTorch's, whose set-up in a new thread would meet that
+  /// of others.
   /// \param threads  that compute
   void watch(const std::stop_token& stop, int threads) {
-    using Clock = std::chrono::steady_clock;
+    constexpr auto kInterval = std::chrono::milliseconds(500);
+    constexpr int kQuietLooks = 4;  // in a row, before it shares no more
+    const std::vector<int> processors = own_processors();
     std::mutex mutex;
     std::condition_variable_any ended;
     std::optional<ShareCores> shared;
-    auto before = processor_use();
-    auto then = Clock::now();
+    int quiet = 0;
+    auto before = processor_use(processors);
+    Stopwatch watch;
     while (before) {
       std::unique_lock lock(mutex);
-      if (ended.wait_for(lock, stop, std::chrono::milliseconds(500),
+      if (ended.wait_for(lock, stop, kInterval,
                          [&stop] { return stop.stop_requested(); }))
         return;
-      const auto after = processor_use();
-      const auto now = Clock::now();
-      if (!after) return;
-      const bool crowded =
-          is_crowded({after->all - before->all, after->own - before->own},
-                     std::chrono::duration<double>(now - then).count(), threads,
-                     static_cast<int>(std::thread::hardware_concurrency()));
-      if (crowded != shared.has_value()) {
-        if (crowded)
-          shared.emplace();
-        else
-          shared.reset();
-        sharing = crowded;
-      }
-      before = after;
-      then = now;
+      const auto now = processor_use(processors);
+      if (!now) return;
+      const bool crowded = is_crowded(
+          {now->all - before->all, now->own - before->own}, watch.seconds(),
+          threads, static_cast<int>(std::ssize(processors)));
+      watch = Stopwatch();
+      before = now;
+      quiet = crowded ? 0 : quiet + 1;
+      if (crowded && !shared) shared.emplace();
+      if (quiet >= kQuietLooks) shared.reset();
+      sharing = shared.has_value();
     }
   }
 };
 
 WatchCores::WatchCores() : state_(std::make_unique<State>()) {
-  // Asked here: the thread might find the number of whoever sets one up.
   const int threads = at::get_num_threads();
-  state_->thread = std::jthread(
-      [state = state_.get(), threads](const std::stop_token& stop) {
-        at::get_num_threads();  // its own is set up now, not later
-        state->watch(stop, threads);
-      });
+  try {
+    state_->thread = std::jthread(
+        [state = state_.get(), threads](const std::stop_token& stop) {
+          try {
+            state->watch(stop, threads);
+          } catch (...) {
+            // Training goes on without it, only slower.
+          }
+          state->sharing = false;
+        });
+  } catch (const std::system_error&) {
+    // No thread is left for it.
+  }
 }
 
 WatchCores::~WatchCores() = default;

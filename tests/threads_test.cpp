@@ -3,68 +3,30 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <sstream>
 #include <thread>
 #include <vector>
 
 #include "processor_use.h"
+#include "stopwatch.h"
 
 namespace engraft {
 namespace {
 
-TEST(ProcessorUse, IsWhatWasNotIdleInSeconds) {
-  // user nice system idle iowait irq softirq steal guest guest_nice
-  std::istringstream stat("cpu  100 20 3 5000 600 7 8 200 50 10\ncpu0 1 2 3\n");
-  const auto busy = busy_seconds(stat, 100);
-  ASSERT_TRUE(busy);
-  // Guests are part of user and nice.
-  EXPECT_DOUBLE_EQ(*busy, (100 + 20 + 3 + 7 + 8 + 200) / 100.0);
-  for (const char* other : {"", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8"}) {
-    std::istringstream none(other);
-    EXPECT_FALSE(busy_seconds(none, 100)) << other;
-  }
-}
-
-TEST(ProcessorUse, OfThisProcessGrowsAsItComputes) {
-  const auto before = processor_use();
-  ASSERT_TRUE(before);
-  const auto end =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
-  volatile double sum = 0;
-  while (std::chrono::steady_clock::now() < end) sum = sum + 1;
-  const auto after = processor_use();
-  // At least a quarter of it, however busy the machine is.
-  EXPECT_GT(after->own - before->own, 0.05);
-  EXPECT_GT(after->all, before->all);
-}
-
-TEST(IsCrowded, WhereOthersAndOurThreadsAreMoreThanTheProcessors) {
-  // A second in which others used so much.
-  const auto others = [](double use, int threads, int processors) {
-    return is_crowded({use + 1.5, 1.5}, 1, threads, processors);
-  };
-  EXPECT_FALSE(others(0, 2, 2));
-  EXPECT_FALSE(others(0.2, 2, 2));  // what a quiet machine does
-  EXPECT_TRUE(others(0.5, 2, 2));
-  EXPECT_FALSE(others(6, 8, 16));
-  EXPECT_TRUE(others(9, 8, 16));
-  EXPECT_FALSE(others(2, 1, 2)) << "one thread waits for none";
-  EXPECT_FALSE(is_crowded({4, 0}, 0, 2, 2)) << "no time has passed";
-  // Half a second: the same use is twice as much.
-  EXPECT_TRUE(is_crowded({0.3, 0}, 0.5, 2, 2));
-}
-
 /// Processes that compute until they are destroyed.
 class OtherWork {
  public:
-  explicit OtherWork(unsigned count) {
-    for (unsigned i = 0; i < count; ++i) {
+  explicit OtherWork(size_t count) {
+    for (size_t i = 0; i < count; ++i) {
       const pid_t child = fork();
+      if (child < 0) break;
       if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(60);  // not for ever, whatever happens to the test
         for (volatile int on = 1; on != 0;) {
         }
@@ -86,9 +48,10 @@ class OtherWork {
 };
 
 TEST(WatchCores, SharesThemWithOtherProcesses) {
-  const unsigned cores = std::thread::hardware_concurrency();
   if (at::get_num_threads() < 2) GTEST_SKIP() << "one thread waits for none";
-  const OtherWork others(cores);
+  const auto processors = own_processors();
+  if (!processor_use(processors)) GTEST_SKIP() << "no /proc/stat";
+  const OtherWork others(processors.size());
   const WatchCores watch;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!watch.sharing() && std::chrono::steady_clock::now() < end)
@@ -97,10 +60,14 @@ TEST(WatchCores, SharesThemWithOtherProcesses) {
 }
 
 TEST(WatchCores, EndsAtOnce) {
-  const auto begin = std::chrono::steady_clock::now();
-  { const WatchCores watch; }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin,
-            std::chrono::milliseconds(400));
+  // It looks twice a second, and is not waited for. Others may want the cores.
+  double best = 1;
+  for (int i = 0; i < 5; ++i) {
+    const Stopwatch watch;
+    { const WatchCores cores; }
+    best = std::min(best, watch.seconds());
+  }
+  EXPECT_LT(best, 0.25);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "engraft/model/chain.h"
 
 #include <algorithm>
+#include <mutex>
+#include <unordered_set>
 
 #include "data/content_hash.h"
 #include "engraft/model/ensemble.h"

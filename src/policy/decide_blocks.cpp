@@ -56,13 +56,14 @@ void decide_blocks(const Planning& p, int64_t override_until) {
   }
   const int64_t percent =
       parameters ? std::llround(100.0 * live_parameters / parameters) : 0;
-  const std::string value =
-      live == 0                  ? p.inputs.num_blocks == 1
-                                       ? std::string("the only block")
-                                       : text("all ", p.inputs.num_blocks, " blocks")
-                       : p.plan.freeze_until == 0 ? std::string("nothing")
-                                 : text("blocks 0-", p.plan.freeze_until - 1,
-                                        " of ", p.inputs.num_blocks);
+  std::string value =
+      text("blocks 0-", p.plan.freeze_until - 1, " of ", p.inputs.num_blocks);
+  if (live == 0)
+    value = p.inputs.num_blocks == 1
+                ? "the only block"
+                : text("all ", p.inputs.num_blocks, " blocks");
+  else if (p.plan.freeze_until == 0)
+    value = "nothing";
   if (live > 0 && p.plan.freeze_until > 0 && override_until < 0)
     why += text(" (", percent, " % of the backbone's weights are trained)");
   p.decisions.add("frozen", value, why);

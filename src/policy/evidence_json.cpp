@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engraft/policy/evidence.h"
 #include "policy/stored_evidence.h"
@@ -9,12 +10,19 @@
 namespace engraft {
 namespace {
 
+/// JSON has no word for what is no number and writes null.
+double number(const Json& json, const char* name) {
+  const Json& value = json.at(name);
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                         : value.get<double>();
+}
+
 std::vector<ViewProbe> views_from(const Json& json) {
   std::vector<ViewProbe> out;
   for (const Json& v : json)
-    out.push_back({v.at("kind"), v.at("pictures"), v.at("accuracy"),
-                   v.at("view_accuracy"), v.at("z"), v.at("loss_gain"),
-                   v.at("loss_z")});
+    out.push_back({v.at("kind"), v.at("pictures"), number(v, "accuracy"),
+                   number(v, "view_accuracy"), number(v, "z"),
+                   number(v, "loss_gain"), number(v, "loss_z")});
   return out;
 }
 
@@ -37,19 +45,20 @@ Evidence evidence_from(const Json& json) {
   Evidence out;
   out.pictures = json.at("pictures");
   out.classes = json.at("classes");
-  out.distinct = json.at("distinct");
+  out.distinct = number(json, "distinct");
   for (const Json& d : json.at("depths"))
-    out.depths.push_back(
-        {d.at("cut"), d.at("features"), d.at("accuracy"), d.at("loss")});
+    out.depths.push_back({d.at("cut"), d.at("features"), number(d, "accuracy"),
+                          number(d, "loss")});
   for (const Json& p : json.at("curve"))
-    out.curve.push_back({p.at("pictures"), p.at("accuracy"), p.at("loss")});
-  out.accuracy_error = json.at("accuracy_error");
+    out.curve.push_back(
+        {p.at("pictures"), number(p, "accuracy"), number(p, "loss")});
+  out.accuracy_error = number(json, "accuracy_error");
   out.flips = views_from(json.at("flips"));
   out.views = views_from(json.at("views"));
-  out.log_me = json.at("log_me");
-  out.leep = json.at("leep");
-  out.confidence = json.at("confidence");
-  out.entropy = json.at("entropy");
+  out.log_me = number(json, "log_me");
+  out.leep = number(json, "leep");
+  out.confidence = number(json, "confidence");
+  out.entropy = number(json, "entropy");
   return out;
 }
 

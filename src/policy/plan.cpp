@@ -1,6 +1,7 @@
 #include "engraft/policy/plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
@@ -8,6 +9,7 @@
 #include "policy/estimate.h"
 #include "policy/planning.h"
 #include "policy/training_pictures.h"
+#include "policy/words.h"
 
 namespace engraft {
 namespace {

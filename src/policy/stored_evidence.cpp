@@ -41,12 +41,8 @@ std::optional<Evidence> StoredEvidence::read() const {
   if (!rows_.read(key_, text.data())) return std::nullopt;
   text.resize(std::strlen(text.c_str()));
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  try {
-    if (!json.is_discarded()) return evidence_from(json);
-  } catch (const Json::exception&) {
-    // A figure that is no number was written as null: measured anew.
-  }
-  return std::nullopt;
+  if (json.is_discarded()) return std::nullopt;
+  return evidence_from(json);
 }
 
 void StoredEvidence::write(const Evidence& evidence) {

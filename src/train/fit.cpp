@@ -1,5 +1,6 @@
 #include "engraft/train/fit.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "train/solved_head.h"
 #include "train/steps.h"
 #include "train/tally.h"
+#include "train/validation.h"
 
 namespace engraft {
 namespace {
@@ -191,7 +193,7 @@ class Fit {
   }
 
   /// The epoch's training batches, again and again.
-  Steps::NextBatch batches_of(int64_t epoch) {
+  TrainingSteps::NextBatch batches_of(int64_t epoch) {
     return [this, epoch,
             begun = false]() mutable -> std::optional<Batches::Batch> {
       Batches& train = features_.train();
@@ -284,7 +286,7 @@ class Fit {
   /// step_pictures  that the step has in all its batches
   bool add_gradient(const Batches::Batch& batch, int64_t step_pictures,
                     Tally& tally, const EpochResult& now) {
-    const Steps::Forward pass = steps_.forward(batch);
+    const TrainingSteps::Forward pass = steps_.forward(batch);
     const double value = pass.loss.item<double>();
     tally.add(value, count_right(pass.logits, pass.labels),
               pass.labels.size(0));
@@ -368,7 +370,7 @@ class Fit {
   FitResult result_;
   CutFeatures features_;
   BestWeights best_;
-  Steps steps_;
+  TrainingSteps steps_;
   OtherWeights others_;
   bool ignore_stop_ = false;
   EpochProgress progress_;

@@ -23,8 +23,8 @@ ScheduleOptions course(const FitSettings& settings) {
 
 }  // namespace
 
-Steps::Steps(LiveChain& live, const BlockChain& chain,
-             const FitSettings& settings)
+TrainingSteps::TrainingSteps(LiveChain& live, const BlockChain& chain,
+                             const FitSettings& settings)
     : live_(live),
       chain_(chain),
       settings_(settings),
@@ -38,8 +38,8 @@ Steps::Steps(LiveChain& live, const BlockChain& chain,
   if (weights_.defined()) weights_ = weights_.to(chain.device());
 }
 
-std::optional<RateCurve> Steps::begin_stage(const Stage& stage,
-                                            const NextBatch& next) {
+std::optional<RateCurve> TrainingSteps::begin_stage(const Stage& stage,
+                                                    const NextBatch& next) {
   stage_ = stage;
   groups_ = live_.groups(plan_, options_);
   rate_factor_ = 1;
@@ -54,14 +54,15 @@ std::optional<RateCurve> Steps::begin_stage(const Stage& stage,
   return curve;
 }
 
-void Steps::scale(double factor) {
+void TrainingSteps::scale(double factor) {
   rate_factor_ *= factor;
   for (ParameterGroup& group : groups_) group.lr *= factor;
 }
 
 /// Scales the groups' rates by what a range test finds, and leaves nothing else
 /// changed.
-RateCurve Steps::search_rate(const Stage& stage, const NextBatch& next) {
+RateCurve TrainingSteps::search_rate(const Stage& stage,
+                                     const NextBatch& next) {
   const Undo undo(live_, chain_.device());
   optimizer_ = make_optimizer(groups_, options_);
   RateCurve curve = find_rate({}, [&](double factor) {
@@ -79,7 +80,7 @@ RateCurve Steps::search_rate(const Stage& stage, const NextBatch& next) {
   return curve;
 }
 
-void Steps::begin_step(EpochResult& now) {
+void TrainingSteps::begin_step(EpochResult& now) {
   const double factor = schedule_->factor(step_++);
   scale_rates(*optimizer_, groups_, factor);
   now.head_lr = plan_.head_lr * rate_factor_ * factor;
@@ -89,7 +90,7 @@ void Steps::begin_step(EpochResult& now) {
   optimizer_->zero_grad();
 }
 
-Steps::Forward Steps::forward(const Batches::Batch& batch) {
+TrainingSteps::Forward TrainingSteps::forward(const Batches::Batch& batch) {
   TrainBatch given{
       batch.x.to(chain_.device()), batch.labels.to(chain_.device()), {}};
   for (const auto& technique : techniques_) technique->batch(given);
@@ -102,7 +103,7 @@ Steps::Forward Steps::forward(const Batches::Batch& batch) {
   return {logits, given.labels, loss};
 }
 
-void Steps::backward(const torch::Tensor& loss) const {
+void TrainingSteps::backward(const torch::Tensor& loss) const {
   try {
     loss.backward();
   } catch (const c10::Error& error) {
@@ -115,23 +116,23 @@ void Steps::backward(const torch::Tensor& loss) const {
   }
 }
 
-void Steps::descend() {
+void TrainingSteps::descend() {
   if (options_.clip_norm > 0)
     torch::nn::utils::clip_grad_norm_(live_.live_parameters(),
                                       options_.clip_norm);
   optimizer_->step();
 }
 
-bool Steps::end_step() {
+bool TrainingSteps::end_step() {
   for (const auto& technique : techniques_) technique->before_step(groups_);
   descend();
   for (const auto& technique : techniques_) technique->after_step();
   return schedule_->ends_cycle(step_ - 1);
 }
 
-void Steps::epoch_ended(double loss) { schedule_->epoch_ended(loss); }
+void TrainingSteps::epoch_ended(double loss) { schedule_->epoch_ended(loss); }
 
-std::vector<std::string> Steps::tell(const EpochResult& now) {
+std::vector<std::string> TrainingSteps::tell(const EpochResult& now) {
   std::vector<std::string> notes;
   std::erase_if(techniques_, [&](const std::unique_ptr<Technique>& one) {
     try {

@@ -18,10 +18,11 @@ namespace engraft {
 
 /// The steps of a run: losses and gradients of batches, and what the optimizer
 /// and the techniques make of them, by the course of each stage's rates.
-class Steps {
+class TrainingSteps {
  public:
   /// All must outlive it.
-  Steps(LiveChain& live, const BlockChain& chain, const FitSettings& settings);
+  TrainingSteps(LiveChain& live, const BlockChain& chain,
+                const FitSettings& settings);
 
   /// A stage of live blocks that the LiveChain's cut begins.
   struct Stage {
@@ -34,8 +35,8 @@ class Steps {
   using NextBatch = std::function<std::optional<Batches::Batch>()>;
 
   /// One optimizer and one course of the rate for all steps of the stage.
-  /// next  a batch for a range test, where one is asked for; nullopt ends it
-  /// Gives the range test's curve.
+  /// \param next  a batch for a range test; nullopt ends it
+  /// \returns the range test's curve, where one is asked for
   std::optional<RateCurve> begin_stage(const Stage& stage,
                                        const NextBatch& next);
 

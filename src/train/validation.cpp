@@ -4,7 +4,10 @@
 
 #include <vector>
 
+#include "engraft/model/chain.h"
 #include "stopwatch.h"
+#include "train/cut_features.h"
+#include "train/tally.h"
 
 namespace engraft {
 

@@ -5,10 +5,11 @@
 #include <functional>
 #include <optional>
 
-#include "train/cut_features.h"
-#include "train/tally.h"
-
 namespace engraft {
+
+class BlockChain;
+class CutFeatures;
+struct Tally;
 
 /// How the validation pictures come out with the weights as they are. All zero
 /// and undefined without such pictures.

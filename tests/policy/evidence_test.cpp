@@ -116,7 +116,7 @@ TEST_F(MeasureEvidence, IsFoundInTheCacheAndKnowsOtherLabels) {
             first.evidence.accuracy());
 }
 
-TEST_F(MeasureEvidence, WithAFigureThatIsNoNumberIsMeasuredAnew) {
+TEST_F(MeasureEvidence, IsKeptAlsoWhereAFigureIsNoNumber) {
   EvidenceOptions options;
   options.input = classifier_.input;
   options.cache.cache = folder_ / "cache";
@@ -125,13 +125,14 @@ TEST_F(MeasureEvidence, WithAFigureThatIsNoNumberIsMeasuredAnew) {
   EXPECT_FALSE(stored.read());
   Evidence evidence;
   evidence.pictures = 7;
-  stored.write(evidence);
-  ASSERT_TRUE(stored.read());
-  EXPECT_EQ(stored.read()->pictures, 7);
-  StoredEvidence others(chain_, options, folder.val);
+  evidence.leep = -0.5;
   evidence.log_me = std::nan("");
-  others.write(evidence);
-  EXPECT_FALSE(others.read());
+  stored.write(evidence);
+  const auto known = stored.read();
+  ASSERT_TRUE(known);
+  EXPECT_EQ(known->pictures, 7);
+  EXPECT_EQ(known->leep, -0.5);
+  EXPECT_TRUE(std::isnan(known->log_me));
 }
 
 TEST_F(MeasureEvidence, LeavesItsFeaturesWhereTrainingLooksForThem) {
