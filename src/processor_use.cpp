@@ -46,6 +46,7 @@ std::optional<double> busy_seconds(std::istream& stat,
     std::istringstream line(text);
     std::string name;
     line >> name;
+    if (!name.starts_with("cpu")) break;  // they are the first lines
     const bool wanted = std::ranges::any_of(processors, [&](int processor) {
       return name == "cpu" + std::to_string(processor);
     });

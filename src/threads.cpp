@@ -121,6 +121,7 @@ struct WatchCores::State {
 
 WatchCores::WatchCores() : state_(std::make_unique<State>()) {
   const int threads = at::get_num_threads();
+  if (threads < 2) return;  // one waits for none
   try {
     state_->thread = std::jthread(
         [state = state_.get(), threads](const std::stop_token& stop) {

@@ -51,6 +51,14 @@ std::string cache_folder(const CacheOptions& options) {
   return options.cache == "auto" ? default_cache_folder() : options.cache;
 }
 
+RowCacheOptions row_cache_options(const CacheOptions& options) {
+  RowCacheOptions out;
+  out.folder = cache_folder(options);
+  out.disk_limit = static_cast<int64_t>(options.cache_limit * 1e9);
+  out.memory_budget = static_cast<int64_t>(options.cache_memory * 1e6);
+  return out;
+}
+
 struct Activations::State {
   State(const BlockChain& chain, int64_t cut, const ActivationOptions& options)
       : chain(chain),
@@ -89,11 +97,8 @@ struct Activations::State {
   }
 
   std::unique_ptr<RowCache> open(CachePrecision precision) const {
-    RowCacheOptions cache;
-    cache.folder = lower ? "" : cache_folder(options.cache);
-    cache.disk_limit = static_cast<int64_t>(options.cache.cache_limit * 1e9);
-    cache.memory_budget =
-        static_cast<int64_t>(options.cache.cache_memory * 1e6);
+    RowCacheOptions cache = row_cache_options(options.cache);
+    if (lower) cache.folder.clear();
     const std::string name(name_of(precision));
     const Json about = {
         {"model", options.model},

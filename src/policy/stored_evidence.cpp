@@ -11,19 +11,12 @@ namespace {
 constexpr int64_t kStoredBytes = 16 << 10;
 constexpr int64_t kVersion = 3;
 
-RowCacheOptions folder(const EvidenceOptions& options) {
-  RowCacheOptions out;
-  out.folder = cache_folder(options.cache);
-  out.disk_limit = static_cast<int64_t>(options.cache.cache_limit * 1e9);
-  return out;
-}
-
 }  // namespace
 
 StoredEvidence::StoredEvidence(const BlockChain& chain,
                                const EvidenceOptions& options,
                                const std::vector<Sample>& samples)
-    : rows_(folder(options),
+    : rows_(row_cache_options(options.cache),
             content_hash("evidence " + std::to_string(kVersion) + " " +
                          chain.fingerprint(chain.num_blocks() + 1) + " " +
                          to_json(options.input).dump())

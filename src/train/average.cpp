@@ -51,10 +51,6 @@ void WeightAverager::apply() {
   for (size_t i = 0; i < weights_.size(); ++i) weights_[i].copy_(averages_[i]);
 }
 
-bool is_better_checkpoint(const Checkpoint& a, const Checkpoint& b) {
-  return is_more_accurate(a, b);
-}
-
 LiveChain::Snapshot mean_of(const std::vector<Checkpoint>& checkpoints) {
   torch::NoGradGuard no_grad;
   LiveChain::Snapshot out;
@@ -72,7 +68,7 @@ LiveChain::Snapshot mean_of(const std::vector<Checkpoint>& checkpoints) {
 std::vector<Checkpoint> greedy_soup(
     std::vector<Checkpoint> checkpoints,
     const std::function<Checkpoint(const LiveChain::Snapshot&)>& judge) {
-  std::ranges::stable_sort(checkpoints, is_better_checkpoint);
+  std::ranges::stable_sort(checkpoints, is_more_accurate<Checkpoint>);
   std::vector<Checkpoint> soup;
   Checkpoint best;
   for (Checkpoint& next : checkpoints) {
@@ -83,7 +79,7 @@ std::vector<Checkpoint> greedy_soup(
       continue;
     }
     const Checkpoint judged = judge(mean_of(soup));
-    if (is_better_checkpoint(best, judged))
+    if (is_more_accurate(best, judged))
       soup.pop_back();
     else
       best = judged;

@@ -272,9 +272,7 @@ class Fit {
                      features_.train().num_samples() - tally.images);
       }
       if (!add_gradient(*batch, step_pictures, tally, now)) return false;
-      if (in_step + 1 == of_step) {
-        others_.stepped(steps_.end_step());
-      }
+      if (in_step + 1 == of_step) others_.stepped(steps_.end_step());
       ++batches;
       report("train", now.epoch, tally, features_.train().num_samples(), watch);
     }
@@ -306,10 +304,9 @@ class Fit {
 
   /// Nullopt when the user stopped it or it is no number.
   std::optional<Validation> validate(int64_t epoch) {
-    const Stopwatch watch;
     auto out = engraft::validate(
         chain_, features_,
-        [&](const Tally& tally) {
+        [&](const Tally& tally, const Stopwatch& watch) {
           report("val", epoch, tally, features_.val().num_samples(), watch);
         },
         [this] { return stopped(); });

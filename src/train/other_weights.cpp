@@ -7,6 +7,7 @@
 #include "engraft/eval/metrics.h"
 #include "eval/mean_probabilities.h"
 #include "stopwatch.h"
+#include "train/more_accurate.h"
 
 namespace engraft {
 namespace {
@@ -40,7 +41,7 @@ void OtherWeights::epoch_ended(EpochResult& now, bool judged) {
   if (options_.average == WeightAverage::soup && judged) {
     best_.push_back(
         {live_.snapshot(), now.val_accuracy, now.val_loss, now.epoch});
-    std::ranges::stable_sort(best_, is_better_checkpoint);
+    std::ranges::stable_sort(best_, is_more_accurate<Checkpoint>);
     if (best_.size() > kCandidates) best_.pop_back();
   }
   if (!averager_) return;

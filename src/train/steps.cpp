@@ -45,7 +45,7 @@ std::optional<RateCurve> TrainingSteps::begin_stage(const Stage& stage,
   rate_factor_ = 1;
   scale(stage.rate);
   std::optional<RateCurve> curve;
-  if (options_.find_lr) curve = search_rate(stage, next);
+  if (options_.find_lr) curve = search_rate(next);
   optimizer_ = make_optimizer(groups_, options_);
   step_ = 0;
   schedule_.emplace(course(settings_), stage.steps);
@@ -61,8 +61,7 @@ void TrainingSteps::scale(double factor) {
 
 /// Scales the groups' rates by what a range test finds, and leaves nothing else
 /// changed.
-RateCurve TrainingSteps::search_rate(const Stage& stage,
-                                     const NextBatch& next) {
+RateCurve TrainingSteps::search_rate(const NextBatch& next) {
   const Undo undo(live_, chain_.device());
   optimizer_ = make_optimizer(groups_, options_);
   RateCurve curve = find_rate({}, [&](double factor) {
@@ -75,7 +74,7 @@ RateCurve TrainingSteps::search_rate(const Stage& stage,
     descend();
     return pass.loss.item<double>();
   });
-  curve.stage = stage.name;
+  curve.stage = stage_.name;
   scale(curve.suggestion);
   return curve;
 }

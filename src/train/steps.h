@@ -69,7 +69,7 @@ class TrainingSteps {
  private:
   void scale(double factor);
   void descend();
-  RateCurve search_rate(const Stage& stage, const NextBatch& next);
+  RateCurve search_rate(const NextBatch& next);
 
   LiveChain& live_;
   const BlockChain& chain_;

@@ -13,7 +13,7 @@ namespace engraft {
 
 std::optional<Validation> validate(
     const BlockChain& chain, const CutFeatures& features,
-    const std::function<void(const Tally&)>& seen,
+    const std::function<void(const Tally&, const Stopwatch&)>& seen,
     const std::function<bool()>& stopped) {
   Validation out;
   Batches& val = features.val();
@@ -35,7 +35,7 @@ std::optional<Validation> validate(
               count_right(given, batch->labels), given.size(0));
     logits.push_back(given);
     labels.push_back(batch->labels);
-    seen(tally);
+    seen(tally, watch);
   }
   out.loss = tally.mean_loss();
   out.accuracy = tally.accuracy();

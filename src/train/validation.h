@@ -9,6 +9,7 @@ namespace engraft {
 
 class BlockChain;
 class CutFeatures;
+class Stopwatch;
 struct Tally;
 
 /// How the validation pictures come out with the weights as they are. All zero
@@ -22,11 +23,12 @@ struct Validation {
 
 /// What the model as it is says of the validation pictures, from what is
 /// prepared of them on.
-/// \param seen     called after each batch, with what was seen so far
+/// \param seen     called after each batch, with what was seen so far and
+///                 since when
 /// \param stopped  true ends it early: nullopt then
 std::optional<Validation> validate(
     const BlockChain& chain, const CutFeatures& features,
-    const std::function<void(const Tally&)>& seen,
+    const std::function<void(const Tally&, const Stopwatch&)>& seen,
     const std::function<bool()>& stopped);
 
 }  // namespace engraft

@@ -16,6 +16,8 @@
 
 namespace engraft {
 
+struct RowCacheOptions;
+
 /// What an activation depends on besides its picture, and where it is kept.
 struct ActivationOptions {
   InputSpec input;
@@ -103,5 +105,8 @@ class Activations {
 
 /// The folder that options.cache means; "" for none.
 std::string cache_folder(const CacheOptions& options);
+
+/// That folder with the options' limits.
+RowCacheOptions row_cache_options(const CacheOptions& options);
 
 }  // namespace engraft

@@ -44,9 +44,6 @@ struct Checkpoint {
   int64_t epoch = 0;
 };
 
-/// Higher accuracy, or equal accuracy and lower loss.
-bool is_better_checkpoint(const Checkpoint& a, const Checkpoint& b);
-
 /// The mean of the states of checkpoints of the same tensors; of what is no
 /// floating-point number the first one's.
 LiveChain::Snapshot mean_of(const std::vector<Checkpoint>& checkpoints);
