@@ -5,7 +5,7 @@ namespace engraft {
 bool RegulariserOptions::any() const {
   return dropout || head_dropout > 0 || drop_connect > 0 ||
          stochastic_depth > 0 || fractional_pooling ||
-         bn_statistics != BatchNormStatistics::batch || bn_momentum;
+         bn_statistics == BatchNormStatistics::running || bn_momentum;
 }
 
 void RegulariserOptions::validate() const {
@@ -47,8 +47,9 @@ void check_found(const RegulariserOptions& options,
     missing("--stochastic-depth", "residual branch that could be skipped");
   if (options.fractional_pooling && report.pools == 0)
     missing("--fractional-pooling", "max pooling with a stride of 2 or more");
-  const bool batch_norms = options.bn_momentum ||
-                           options.bn_statistics != BatchNormStatistics::batch;
+  const bool batch_norms =
+      options.bn_momentum ||
+      options.bn_statistics == BatchNormStatistics::running;
   if (batch_norms && report.batch_norms == 0)
     missing(options.bn_momentum ? "--bn-momentum" : "--bn-statistics",
             "batch norm");

@@ -304,7 +304,8 @@ bool moves_statistics(const Node* batch_norm,
   const auto momentum = options.bn_momentum
                             ? options.bn_momentum
                             : constant_number(batch_norm->input(6));
-  return options.bn_statistics == BatchNormStatistics::batch && momentum != 0.0;
+  return options.bn_statistics != BatchNormStatistics::running &&
+         momentum != 0.0;
 }
 
 bool draws_numbers(Graph& graph) {

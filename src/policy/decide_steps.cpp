@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "engraft/error.h"
@@ -206,6 +207,28 @@ void decide_views(const Planning& p) {
   p.plan.views = p.decisions.decide("views", p.options.views,
                                     std::clamp<int64_t>(fit, 0, wanted), why);
   if (!solved) p.plan.views = std::min(p.plan.views, p.plan.epochs);
+}
+
+void decide_statistics(const Planning& p) {
+  const auto& norms = p.inputs.block_batch_norms;
+  const auto first = std::min<int64_t>(p.plan.lowest_cut(), std::ssize(norms));
+  const int64_t moved =
+      std::accumulate(norms.begin() + first, norms.end(), int64_t{0});
+  if (moved == 0) return;
+  const auto& given = p.inputs.bn_statistics;
+  const bool few = p.quadrant.size == SizeClass::small;
+  p.plan.bn_statistics =
+      given ? given->statistics
+            : (few ? BatchNormStatistics::running : BatchNormStatistics::batch);
+  p.decisions.add(
+      "bn-statistics", std::string(name_of(p.plan.bn_statistics)),
+      given ? "given: " + given->flag
+      : few ? text("few pictures make few steps, in which the statistics of ",
+                   moved,
+                   " batch norms would not settle: they keep those of "
+                   "pretraining")
+            : text("enough steps for ", moved,
+                   " batch norms to take on the statistics of these pictures"));
 }
 
 }  // namespace engraft

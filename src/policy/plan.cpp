@@ -111,6 +111,7 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
   decide_rates(p);
   decide_views(p);
   decide_deeper(p);
+  decide_statistics(p);
   decide_augment(p, augment);
   plan.advice = advice(inputs);
   if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);

@@ -32,6 +32,7 @@ Json to_json(const TransferPlan& plan) {
       {"head_lr", plan.head_lr},
       {"backbone_lr", plan.backbone_lr},
       {"block_decay", plan.block_decay},
+      {"bn_statistics", std::string(name_of(plan.bn_statistics))},
       {"augment", to_json(plan.augment)},
       {"test_crops", plan.test_crops},
       {"reasons", reasons}};

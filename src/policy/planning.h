@@ -62,6 +62,10 @@ void decide_views(const Planning& p);
 /// More blocks, when those before prove themselves.
 void decide_deeper(const Planning& p);
 
+/// What the batch norms of all stages normalise by; nothing where there is
+/// none.
+void decide_statistics(const Planning& p);
+
 /// Views of a picture before block `cut` that the cache takes.
 int64_t views_that_fit(const Planning& p, int64_t cut);
 

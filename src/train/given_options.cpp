@@ -10,6 +10,15 @@ bool only_solves(const TransferPlan& plan, int64_t blocks) {
   return plan.lowest_cut() == blocks && plan.solved_head;
 }
 
+std::optional<GivenStatistics> given_statistics(const TrainOptions& options) {
+  using enum BatchNormStatistics;
+  if (options.regularise.bn_statistics != automatic)
+    return {{options.regularise.bn_statistics, "--bn-statistics"}};
+  if (options.regularise.bn_momentum) return {{batch, "--bn-momentum"}};
+  if (options.mix.bn_reestimate) return {{batch, "--bn-reestimate"}};
+  return std::nullopt;
+}
+
 void note_precision(const TrainOptions& options, int64_t blocks,
                     PlanResult& planned) {
   if (options.optim.precision != TrainPrecision::bf16) return;

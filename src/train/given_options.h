@@ -7,6 +7,10 @@ namespace engraft {
 /// L-BFGS does all of the training: no block is trained.
 bool only_solves(const TransferPlan& plan, int64_t blocks);
 
+/// What --bn-statistics says of live batch norms, and what is asked for that
+/// needs their statistics to move.
+std::optional<GivenStatistics> given_statistics(const TrainOptions& options);
+
 /// Notes what becomes of --precision bf16 among those of the classifier.
 void note_precision(const TrainOptions& options, int64_t blocks,
                     PlanResult& planned);

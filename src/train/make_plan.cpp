@@ -25,6 +25,11 @@ PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
     inputs.block_work.push_back(multiplications(chain, i, i + 1));
     inputs.block_outputs.push_back(
         c10::multiply_integers(chain.block(i).output_size));
+    // Each has a mean and a variance.
+    inputs.block_batch_norms.push_back(
+        (std::ssize(chain.running_statistics(i)) -
+         std::ssize(chain.running_statistics(i + 1))) /
+        2);
   }
   return inputs;
 }
@@ -146,6 +151,7 @@ PlanResult make_plan(const PlanCommandOptions& options,
       linear && (run.optimizer == OptimizerKind::automatic || only_head);
   inputs.only_head = only_head;
   inputs.test_crops = run.crops;
+  inputs.bn_statistics = run.bn_statistics;
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;

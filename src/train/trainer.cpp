@@ -67,9 +67,10 @@ PlanResult plan_training(const TrainOptions& options,
   if (!options.preview.empty()) check_writable(options.preview);
   const OptimizerKind asked = options.optim.optimizer;
   const bool steps = asked == OptimizerKind::automatic && options.by_steps();
-  PlanResult out = make_plan(
-      options.base, callbacks,
-      {steps ? OptimizerKind::adam : asked, options.view.crops, found});
+  PlanResult out =
+      make_plan(options.base, callbacks,
+                {steps ? OptimizerKind::adam : asked, options.view.crops,
+                 given_statistics(options), found});
   const BlockChain chain(out.classifier);
   note_precision(options, chain.num_blocks(), out);
   note_unused(options, steps, chain.num_blocks(), out);
@@ -156,8 +157,11 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   chain.to(resolve_device(options.base.run.device));
   if (!only_solves(result.plan, chain.num_blocks())) {
     const int64_t lowest = result.plan.lowest_cut();
-    if (options.regularise.any())
-      result.regularised = chain.regularise(options.regularise, lowest);
+    RegulariserOptions wanted = options.regularise;
+    if (wanted.bn_statistics == BatchNormStatistics::automatic)
+      wanted.bn_statistics = result.plan.bn_statistics;
+    const RegulariserReport report = chain.regularise(wanted, lowest);
+    if (options.regularise.any()) result.regularised = report;
     refuse_reestimate(options, chain, lowest);
   }
   clock.end("replace head");

@@ -299,6 +299,30 @@ INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
                                          // Copies teach nothing.
                                          Open{60, 0.85, 0.5, 7, 1.2e-4, -1}));
 
+TEST(ChoosePlan, BatchNormsOfFewStepsKeepTheirStatistics) {
+  auto in = inputs(50, SimilarityClass::different);
+  in.block_batch_norms = {1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 3, 0};
+  const auto plan = choose_plan(in, {}, {});
+  ASSERT_EQ(plan.freeze_until, 8);
+  EXPECT_EQ(plan.bn_statistics, BatchNormStatistics::running);
+  EXPECT_NE(reason(plan, "bn-statistics").because.find("5 batch norms"),
+            std::string::npos);
+  EXPECT_EQ(to_json(plan)["bn_statistics"], "running");
+  in.bn_statistics = {BatchNormStatistics::batch, "--bn-momentum"};
+  const auto given = choose_plan(in, {}, {});
+  EXPECT_EQ(given.bn_statistics, BatchNormStatistics::batch);
+  EXPECT_EQ(reason(given, "bn-statistics").because, "given: --bn-momentum");
+  auto large = inputs(1000, SimilarityClass::different);
+  large.block_batch_norms = in.block_batch_norms;
+  EXPECT_EQ(choose_plan(large, {}, {}).bn_statistics,
+            BatchNormStatistics::batch);
+  // Nothing is said of batch norms that are not there, or not trained.
+  in.block_batch_norms.assign(12, 0);
+  in.block_batch_norms[7] = 1;
+  for (const Reason& r : choose_plan(in, {}, {}).reasons)
+    EXPECT_NE(r.decision, "bn-statistics");
+}
+
 TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
   const auto in = with_probe(150, SimilarityClass::similar, 0.8);
   EXPECT_NE(reason(choose_plan(in, {}, {}), "epochs")

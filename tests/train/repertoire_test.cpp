@@ -109,6 +109,30 @@ TEST_F(Repertoire, AnAverageLeavesFrozenStatisticsAlone) {
     }
 }
 
+TEST_F(Repertoire, ThePlanSaysWhetherStatisticsMove) {
+  auto o = options("none");
+  o.base.plan.epochs = 2;
+  const auto before = weights(folder_ / "model.pt");
+  const auto stay = [&] {
+    bool same = true;
+    for (const auto& [name, tensor] : weights(o.out))
+      if (name.ends_with("_mean") || name.ends_with("_var"))
+        same &= tensor.equal(before.at(name));
+    return same;
+  };
+  const auto planned = train(o);
+  EXPECT_EQ(planned.plan.bn_statistics, BatchNormStatistics::running);
+  EXPECT_FALSE(planned.regularised);  // nothing was asked for
+  EXPECT_TRUE(stay());
+  o.regularise.bn_statistics = BatchNormStatistics::batch;
+  train(o);
+  EXPECT_FALSE(stay());
+  o.regularise.bn_statistics = BatchNormStatistics::automatic;
+  o.regularise.bn_momentum = 0.05;
+  train(o);
+  EXPECT_FALSE(stay());
+}
+
 TEST_F(Repertoire, AllOfItCombines) {
   auto o = options("none");
   o.base.plan.epochs = 6;

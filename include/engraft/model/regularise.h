@@ -8,8 +8,8 @@
 
 namespace engraft {
 
-enum class BatchNormStatistics { batch, running };
-ENGRAFT_ENUM_NAMES(BatchNormStatistics, "batch", "running");
+enum class BatchNormStatistics { automatic, batch, running };
+ENGRAFT_ENUM_NAMES(BatchNormStatistics, "auto", "batch", "running");
 
 /// Noise and batch norms of blocks that train. All of it lives in the graphs
 /// that BlockMode::training runs: frozen blocks and the saved model, which
@@ -29,8 +29,9 @@ struct RegulariserOptions {
   double stochastic_depth = 0;
   /// Graham 2014.
   bool fractional_pooling = false;
-  /// Ioffe & Szegedy 2015: the batch's own statistics are noise too.
-  BatchNormStatistics bn_statistics = BatchNormStatistics::batch;
+  /// Ioffe & Szegedy 2015: the batch's own statistics are noise too. Automatic
+  /// is batch where no plan has decided.
+  BatchNormStatistics bn_statistics = BatchNormStatistics::automatic;
   std::optional<double> bn_momentum;
 
   template <typename Self, typename Visit>
@@ -61,7 +62,8 @@ struct RegulariserOptions {
           Any{});
     visit("bn-statistics", self.bn_statistics,
           "what batch norms of live blocks normalise by while they train: "
-          "batch, or running for the frozen ones of pretraining",
+          "batch, or running for the frozen ones of pretraining (auto: by the "
+          "plan)",
           Any{});
     visit("bn-momentum", self.bn_momentum,
           "weight of a new batch in the running statistics (auto: the model's "

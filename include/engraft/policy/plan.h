@@ -7,6 +7,7 @@
 #include "engraft/data/crops.h"
 #include "engraft/data/image_folder.h"
 #include "engraft/json.h"
+#include "engraft/model/regularise.h"
 #include "engraft/options.h"
 #include "engraft/policy/evidence.h"
 #include "engraft/policy/similarity.h"
@@ -21,15 +22,24 @@ struct Speed {
   double training = 0;   ///< a picture forward and backward through all blocks
 };
 
+/// What the user's flags say of the batch norms that train.
+struct GivenStatistics {
+  BatchNormStatistics statistics;
+  std::string flag;  ///< that says so
+};
+
 /// What choose_plan looks at: numbers only, no tensor.
 struct PlanInputs {
   std::vector<int64_t> images_per_class;  ///< training pictures, [classes]
   Similarity similarity;
-  Evidence evidence;                       ///< may be unmeasured
-  int64_t num_blocks = 0;                  ///< of the chain, without the head
-  std::vector<int64_t> block_parameters;   ///< [num_blocks]
-  std::vector<int64_t> block_outputs;      ///< elements a picture, [num_blocks]
-  std::vector<double> block_work;          ///< multiplications, [num_blocks]
+  Evidence evidence;                      ///< may be unmeasured
+  int64_t num_blocks = 0;                 ///< of the chain, without the head
+  std::vector<int64_t> block_parameters;  ///< [num_blocks]
+  std::vector<int64_t> block_outputs;     ///< elements a picture, [num_blocks]
+  std::vector<double> block_work;         ///< multiplications, [num_blocks]
+  /// Batch norms whose running statistics training would move, [num_blocks].
+  std::vector<int64_t> block_batch_norms;
+  std::optional<GivenStatistics> bn_statistics;
   int64_t input_elements = 0;              ///< of one image
   int64_t cache_bytes = int64_t{4} << 30;  ///< that activations may take
   bool frozen_graph = false;               ///< only the head can be trained
@@ -80,6 +90,8 @@ struct TransferPlan {
   double head_lr = 0;
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
+  /// What live batch norms normalise by while they train.
+  BatchNormStatistics bn_statistics = BatchNormStatistics::batch;
   AugmentSettings augment;
   int64_t test_crops = kTenCrops;  ///< of a test
   std::vector<Reason> reasons;

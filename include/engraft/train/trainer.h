@@ -146,6 +146,7 @@ struct PlanResult {
 struct PlannedRun {
   OptimizerKind optimizer = OptimizerKind::automatic;
   std::optional<int64_t> crops;  ///< of its tests, where they are given
+  std::optional<GivenStatistics> bn_statistics;
   /// The pictures of options.data, for those who have looked already.
   const ImageFolder* found = nullptr;
 };
