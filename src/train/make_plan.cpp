@@ -25,11 +25,7 @@ PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
     inputs.block_work.push_back(multiplications(chain, i, i + 1));
     inputs.block_outputs.push_back(
         c10::multiply_integers(chain.block(i).output_size));
-    // Each has a mean and a variance.
-    inputs.block_batch_norms.push_back(
-        (std::ssize(chain.running_statistics(i)) -
-         std::ssize(chain.running_statistics(i + 1))) /
-        2);
+    inputs.batch_norms.push_back(chain.batch_norm_momenta(i, i + 1));
   }
   return inputs;
 }

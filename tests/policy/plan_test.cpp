@@ -299,26 +299,33 @@ INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
                                          // Copies teach nothing.
                                          Open{60, 0.85, 0.5, 7, 1.2e-4, -1}));
 
-TEST(ChoosePlan, BatchNormsOfFewStepsKeepTheirStatistics) {
+// 500 pictures in batches of 16 are 32 steps a pass.
+TEST(ChoosePlan, BatchNormsThatCannotSettleKeepTheirStatistics) {
   auto in = inputs(50, SimilarityClass::different);
-  in.block_batch_norms = {1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 3, 0};
-  const auto plan = choose_plan(in, {}, {});
-  ASSERT_EQ(plan.freeze_until, 8);
-  EXPECT_EQ(plan.bn_statistics, BatchNormStatistics::running);
-  EXPECT_NE(reason(plan, "bn-statistics").because.find("5 batch norms"),
+  in.batch_norms.assign(12, {0.001});
+  for (int64_t block = 8; block < 12; ++block)
+    in.batch_norms[block] = {0.1, 0.1};
+  const auto decided = [&](double slowest) {
+    in.batch_norms[10] = {0.1, slowest};
+    return choose_plan(in, {}, {});
+  };
+  const auto some = decided(0.1);
+  ASSERT_EQ(some.freeze_until, 8);
+  const auto steps = static_cast<double>(32 * (some.epochs - some.head_epochs));
+  EXPECT_EQ(some.bn_statistics, BatchNormStatistics::batch);
+  EXPECT_EQ(decided(5.01 / steps).bn_statistics, BatchNormStatistics::batch);
+  const auto slow = decided(4.99 / steps);
+  EXPECT_EQ(slow.bn_statistics, BatchNormStatistics::running);
+  EXPECT_EQ(to_json(slow)["bn_statistics"], "running");
+  EXPECT_NE(reason(slow, "bn-statistics").because.find("8 batch norms"),
             std::string::npos);
-  EXPECT_EQ(to_json(plan)["bn_statistics"], "running");
   in.bn_statistics = {BatchNormStatistics::batch, "--bn-momentum"};
   const auto given = choose_plan(in, {}, {});
   EXPECT_EQ(given.bn_statistics, BatchNormStatistics::batch);
   EXPECT_EQ(reason(given, "bn-statistics").because, "given: --bn-momentum");
-  auto large = inputs(1000, SimilarityClass::different);
-  large.block_batch_norms = in.block_batch_norms;
-  EXPECT_EQ(choose_plan(large, {}, {}).bn_statistics,
-            BatchNormStatistics::batch);
   // Nothing is said of batch norms that are not there, or not trained.
-  in.block_batch_norms.assign(12, 0);
-  in.block_batch_norms[7] = 1;
+  in.batch_norms.assign(12, {});
+  in.batch_norms[7] = {0.1};
   for (const Reason& r : choose_plan(in, {}, {}).reasons)
     EXPECT_NE(r.decision, "bn-statistics");
 }

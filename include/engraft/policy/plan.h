@@ -37,8 +37,8 @@ struct PlanInputs {
   std::vector<int64_t> block_parameters;  ///< [num_blocks]
   std::vector<int64_t> block_outputs;     ///< elements a picture, [num_blocks]
   std::vector<double> block_work;         ///< multiplications, [num_blocks]
-  /// Batch norms whose running statistics training would move, [num_blocks].
-  std::vector<int64_t> block_batch_norms;
+  /// BlockChain::batch_norm_momenta, [num_blocks].
+  std::vector<std::vector<double>> batch_norms;
   std::optional<GivenStatistics> bn_statistics;
   int64_t input_elements = 0;              ///< of one image
   int64_t cache_bytes = int64_t{4} << 30;  ///< that activations may take
