@@ -357,6 +357,21 @@ TEST(Regularise, BatchNormsTakeTheGivenMomentum) {
   expect_close(t.tensor("n1_var"), var);
 }
 
+TEST(Regularise, MomentaAreThoseOfBatchNormsThatMove) {
+  Tiny t(tiny::traced(false));
+  EXPECT_EQ(t.chain.batch_norm_momenta(0, t.head), std::vector<double>(5, 0.1));
+  EXPECT_EQ(t.chain.batch_norm_momenta(0, 1), std::vector<double>(1, 0.1));
+  EXPECT_TRUE(t.chain.batch_norm_momenta(t.head, t.head).empty());
+  RegulariserOptions options;
+  options.bn_momentum = 0.3;
+  t.chain.regularise(options);
+  EXPECT_EQ(t.chain.batch_norm_momenta(0, 1), std::vector<double>(1, 0.3));
+  options.bn_momentum.reset();
+  options.bn_statistics = BatchNormStatistics::running;
+  t.chain.regularise(options);
+  EXPECT_TRUE(t.chain.batch_norm_momenta(0, t.head).empty());
+}
+
 TEST(Regularise, WithoutOptionsTrainingIsTheModelsOwn) {
   const auto outcome = [](Tiny& t) {
     auto c1 = t.tensor("c1").set_requires_grad(true);
