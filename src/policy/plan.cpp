@@ -108,10 +108,11 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
   const Planning p{inputs, options, quadrant, cut, total, plan, decisions};
   decide_blocks(p, freeze_override);
   decide_epochs(p);
-  decide_rates(p);
+  decide_batch(p);
   decide_views(p);
   decide_deeper(p);
   decide_statistics(p);
+  decide_rates(p);
   decide_augment(p, augment);
   plan.advice = advice(inputs);
   if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);

@@ -53,8 +53,8 @@ void decide_blocks(const Planning& p, int64_t override_until);
 ///         for
 void decide_epochs(const Planning& p);
 
-/// Learning rates and the batch.
-void decide_rates(const Planning& p);
+/// Pictures in a step.
+void decide_batch(const Planning& p);
 
 /// Views that pass the frozen blocks once each.
 void decide_views(const Planning& p);
@@ -65,6 +65,9 @@ void decide_deeper(const Planning& p);
 /// What the batch norms of all stages normalise by; nothing where there is
 /// none.
 void decide_statistics(const Planning& p);
+
+/// Learning rates.
+void decide_rates(const Planning& p);
 
 /// Views of a picture before block `cut` that the cache takes.
 int64_t views_that_fit(const Planning& p, int64_t cut);

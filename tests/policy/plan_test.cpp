@@ -319,6 +319,12 @@ TEST(ChoosePlan, BatchNormsThatCannotSettleKeepTheirStatistics) {
   EXPECT_EQ(to_json(slow)["bn_statistics"], "running");
   EXPECT_NE(reason(slow, "bn-statistics").because.find("8 batch norms"),
             std::string::npos);
+  // Without the noise of a batch larger steps are safe.
+  EXPECT_NEAR(some.backbone_lr, 3e-4, 1e-9);
+  EXPECT_NEAR(slow.backbone_lr, 5e-4, 1e-9);
+  EXPECT_NE(
+      reason(slow, "backbone-lr").because.find("0.0005 where batch norms"),
+      std::string::npos);
   in.bn_statistics = {BatchNormStatistics::batch, "--bn-momentum"};
   const auto given = choose_plan(in, {}, {});
   EXPECT_EQ(given.bn_statistics, BatchNormStatistics::batch);
