@@ -135,16 +135,15 @@ std::vector<torch::Tensor> BlockChain::running_statistics(int64_t begin) const {
 
 std::vector<double> BlockChain::batch_norm_momenta(int64_t begin,
                                                    int64_t end) const {
-  constexpr double kDefault = 0.1;
   std::vector<double> out;
   for (int64_t i = begin; i < end; ++i)
-    for_each_node(state_->blocks().at(static_cast<size_t>(i)).graph->block(),
-                  [&](Node* node) {
-                    if (is_batch_norm(node) &&
-                        moves_statistics(node, state_->regularisers))
-                      out.push_back(state_->regularisers.bn_momentum.value_or(
-                          constant_number(node->input(6)).value_or(kDefault)));
-                  });
+    for_each_node(
+        state_->blocks().at(static_cast<size_t>(i)).graph->block(),
+        [&](Node* node) {
+          if (is_batch_norm(node))
+            out.push_back(statistics_momentum(node, state_->regularisers));
+        });
+  std::erase(out, 0.0);
   return out;
 }
 

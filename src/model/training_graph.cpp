@@ -299,13 +299,17 @@ std::vector<std::shared_ptr<Graph>> noisy_graphs(
   return Rewriting(parts, options, begin, noise, report).run();
 }
 
+double statistics_momentum(const Node* batch_norm,
+                           const RegulariserOptions& options) {
+  constexpr double kDefault = 0.1;
+  if (options.bn_statistics == BatchNormStatistics::running) return 0;
+  if (options.bn_momentum) return *options.bn_momentum;
+  return constant_number(batch_norm->input(6)).value_or(kDefault);
+}
+
 bool moves_statistics(const Node* batch_norm,
                       const RegulariserOptions& options) {
-  const auto momentum = options.bn_momentum
-                            ? options.bn_momentum
-                            : constant_number(batch_norm->input(6));
-  return options.bn_statistics != BatchNormStatistics::running &&
-         momentum != 0.0;
+  return statistics_momentum(batch_norm, options) != 0;
 }
 
 bool draws_numbers(Graph& graph) {

@@ -30,8 +30,11 @@ std::vector<std::shared_ptr<Graph>> noisy_graphs(
     const std::vector<BlockPart>& parts, const RegulariserOptions& options,
     int64_t begin, Noise noise, RegulariserReport& report);
 
-/// A pass of a training graph changes the running statistics of this batch
-/// norm, which stands in the graph that inference runs.
+/// Weight of a new batch in the running statistics of this batch norm, which
+/// stands in the graph that inference runs, when a training graph runs;
+/// LibTorch's default where the graph computes it, 0 where they do not move.
+double statistics_momentum(const Node* batch_norm,
+                           const RegulariserOptions& options);
 bool moves_statistics(const Node* batch_norm,
                       const RegulariserOptions& options);
 

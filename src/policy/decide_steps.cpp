@@ -104,7 +104,7 @@ void decide_epochs(const Planning& p) {
   if (p.plan.proof) decide_proof(p);
   p.plan.solved_head = p.inputs.solved_head && (!p.live() || p.plan.proof);
   p.plan.evaluation_view = p.plan.solved_head && p.inputs.evidence.measured();
-  if (!p.live() && p.plan.solved_head) {
+  if (p.only_solves()) {
     p.plan.epochs = p.plan.head_epochs = 1;
     std::string why = "one optimum, found on all views of all pictures at once";
     if (p.options.epochs.value_or(1) > 1)
@@ -146,7 +146,7 @@ void decide_batch(const Planning& p) {
   const bool whole = p.live() && p.plan.freeze_until == 0;
   const int64_t batch = (p.total < 1000 ? 16 : 32) / (whole ? 2 : 1);
   p.plan.batch_size = p.options.batch_size.value_or(batch);
-  if (!p.live() && p.plan.solved_head) return;  // not used, so not told
+  if (p.only_solves()) return;  // it is not used, so not told
   p.decisions.decide(
       "batch-size", p.options.batch_size, batch,
       text(p.total < 1000 ? "enough steps in few pictures" : "the usual",
@@ -156,7 +156,7 @@ void decide_batch(const Planning& p) {
 void decide_rates(const Planning& p) {
   constexpr double kHeadRate = 2e-3;
   p.plan.head_lr = p.options.lr.value_or(kHeadRate);
-  if (!p.live() && p.plan.solved_head) return;  // as the batch
+  if (p.only_solves()) return;
   p.decisions.decide("lr", p.options.lr, kHeadRate,
                      "the head starts from nothing");
   if (!p.live()) return;
@@ -166,6 +166,7 @@ void decide_rates(const Planning& p) {
   // Without the noise of a batch's statistics. EfficientNet-Lite0 gained 1.3 to
   // 3.0 points from it on stamps, figures, rubbish, clothes and sign digits of
   // 144 to 181 pictures, where the rate was 1e-4 to 3e-4; from 1e-3 no more.
+  // Brain scans lost 1.0.
   constexpr double kStillRate = 5e-4;
   const auto between = [&](double far, double way) {
     return rounded(kNearRate * std::pow(far / kNearRate, way));

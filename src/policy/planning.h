@@ -42,6 +42,8 @@ struct Planning {
 
   /// Whether any block is trained, once decide_blocks has said it.
   bool live() const { return plan.freeze_until < inputs.num_blocks; }
+  /// Nothing is trained by steps, once decide_epochs has said it.
+  bool only_solves() const { return !live() && plan.solved_head; }
 };
 
 /// What is frozen.

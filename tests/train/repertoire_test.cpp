@@ -12,6 +12,11 @@ namespace {
 
 class Repertoire : public test::TinyTraining {};
 
+/// A running mean or variance of the tiny models.
+bool is_statistic(const std::string& name) {
+  return name.ends_with("_mean") || name.ends_with("_var");
+}
+
 TEST_F(Repertoire, AskingForStepsTrainsTheHeadBySteps) {
   auto o = options("all");
   o.mix.mixup = 0.2;
@@ -104,7 +109,7 @@ TEST_F(Repertoire, AnAverageLeavesFrozenStatisticsAlone) {
   EXPECT_TRUE(result.epochs.back().average_val_loss.has_value());
   const auto before = weights(folder_ / "model.pt");
   for (const auto& [name, tensor] : weights(o.out))
-    if (name.ends_with("_mean") || name.ends_with("_var")) {
+    if (is_statistic(name)) {
       EXPECT_TRUE(tensor.equal(before.at(name))) << name;
     }
 }
@@ -116,8 +121,7 @@ TEST_F(Repertoire, ThePlanSaysWhetherStatisticsMove) {
   const auto stay = [&] {
     bool same = true;
     for (const auto& [name, tensor] : weights(o.out))
-      if (name.ends_with("_mean") || name.ends_with("_var"))
-        same &= tensor.equal(before.at(name));
+      if (is_statistic(name)) same &= tensor.equal(before.at(name));
     return same;
   };
   const auto planned = train(o);
@@ -238,7 +242,7 @@ TEST_F(Repertoire, BatchNormsAreMeasuredAnewWithTheBestWeights) {
   EXPECT_GE(*saved_figures(result).accuracy, *saved_figures(plain).accuracy);
   // Nothing but them changes.
   for (const auto& [name, tensor] : weights(o.out)) {
-    const bool norm = name.ends_with("_mean") || name.ends_with("_var");
+    const bool norm = is_statistic(name);
     EXPECT_NE(tensor.equal(before.at(name)), norm) << name;
   }
   o.regularise.bn_momentum.reset();
