@@ -73,7 +73,17 @@ class Cell:
         p = self.own("test")
         return 100 * (p * (1 - p) / self.test_pictures) ** 0.5
 
+    def devices(self):
+        """What the compared runs ran on; the oldest did not say cpu."""
+        runs = [self.no_flag, *(self.grid[name] for name in self.ran)]
+        return {by_seed[s].get("device", "cpu")
+                for by_seed in runs for s in self.seeds}
+
     def times(self):
+        """The grid's over the run's own; None on unlike devices."""
+        if len(self.devices()) > 1:
+            return None
+
         def spent(by_seed):
             return sum(by_seed[s]["seconds"] - by_seed[s]["testing"]
                        for s in self.seeds)
@@ -111,7 +121,7 @@ def row(cell):
         line += [percent(cell.own("test")), percent(cell.own("test_crops")),
                  with_error(cell.regrets(best)), f"{cell.test_error():.2f}",
                  oracle, with_error(cell.regrets(oracle)),
-                 f"{cell.times():.0f}×"]
+                 f"{cell.times():.0f}×" if cell.times() else "–"]
     return line + ["–"] * (len(HEAD) - len(line))
 
 

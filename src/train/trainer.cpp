@@ -154,7 +154,9 @@ TrainResult train(const TrainOptions& options, const TrainCallbacks& callbacks,
   replace_head(result.classifier, planned.head, result.folder.num_classes(),
                static_cast<uint64_t>(options.base.run.seed));
   BlockChain chain(result.classifier);
-  chain.to(resolve_device(options.base.run.device));
+  const torch::Device device = resolve_device(options.base.run.device);
+  chain.to(device);
+  result.device = device.str();
   if (!only_solves(result.plan, chain.num_blocks())) {
     const int64_t lowest = result.plan.lowest_cut();
     RegulariserOptions wanted = options.regularise;

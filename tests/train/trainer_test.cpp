@@ -49,12 +49,15 @@ TEST_F(Train, LearnsAndTheFileSaysSo) {
   auto o = options("none");
   o.base.plan.epochs = 15;
   o.base.plan.lr = 0.02;
+  o.base.run.device = "cpu";
   const auto result = train(o);
   EXPECT_GE(result.val->main.metrics.top1, 0.9);
+  EXPECT_EQ(to_json(result)["device"], "cpu");
   const Classifier saved = load_classifier(o.out);
   EXPECT_EQ(saved.classes, (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(saved.record["format"], 1);
   EXPECT_EQ(saved.input.crop, 16);
+  EXPECT_EQ(saved.record["device"], "cpu");
   EXPECT_EQ(saved.record["best_epoch"], result.best_epoch);
   EXPECT_EQ(saved.record["val"]["top1"], result.val->main.metrics.top1);
 }

@@ -102,6 +102,7 @@ using Phases = std::vector<std::pair<std::string, double>>;
 /// What a run leaves behind.
 struct TrainResult {
   std::string model, out;
+  std::string device;     ///< that it ran on: "cpu", "cuda:0"
   Classifier classifier;  ///< best epoch's weights, record filled in
   ImageFolder folder;
   TransferPlan plan;
