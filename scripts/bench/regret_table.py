@@ -74,9 +74,9 @@ class Cell:
         return 100 * (p * (1 - p) / self.test_pictures) ** 0.5
 
     def devices(self):
-        """What the compared runs ran on; the oldest did not say cpu."""
+        """What the compared runs ran on; those that do not say it: cpu."""
         runs = [self.no_flag, *(self.grid[name] for name in self.ran)]
-        return {by_seed[s].get("device", "cpu")
+        return {by_seed[s].get("device") or "cpu"
                 for by_seed in runs for s in self.seeds}
 
     def times(self):
@@ -117,11 +117,11 @@ def row(cell):
         line += [best, percent(cell.mean(best, "val")),
                  percent(cell.mean(best, "test"))]
     if cell.compares():
-        oracle = cell.oracle()
+        oracle, times = cell.oracle(), cell.times()
         line += [percent(cell.own("test")), percent(cell.own("test_crops")),
                  with_error(cell.regrets(best)), f"{cell.test_error():.2f}",
                  oracle, with_error(cell.regrets(oracle)),
-                 f"{cell.times():.0f}×" if cell.times() else "–"]
+                 "–" if times is None else f"{times:.0f}×"]
     return line + ["–"] * (len(HEAD) - len(line))
 
 
