@@ -79,16 +79,20 @@ class Cell:
         return {by_seed[s].get("device") or "cpu"
                 for by_seed in runs for s in self.seeds}
 
-    def times(self):
-        """The grid's over the run's own; None on unlike devices."""
+    def spent(self):
+        """Seconds of the grid and of the run without flags, testing left out;
+        None on unlike devices."""
         if len(self.devices()) > 1:
             return None
 
-        def spent(by_seed):
+        def without_tests(by_seed):
             return sum(by_seed[s]["seconds"] - by_seed[s]["testing"]
                        for s in self.seeds)
-        return sum(spent(self.grid[name]) for name in self.ran) / \
-            spent(self.no_flag)
+        return (sum(without_tests(self.grid[name]) for name in self.ran),
+                without_tests(self.no_flag))
+
+    def whole(self):
+        return len(self.ran) == self.wanted
 
 
 def without_errors(by_seed):
@@ -106,6 +110,11 @@ def percent(share):
     return f"{100 * share:.2f}"
 
 
+def times(spent):
+    grid, own = spent
+    return f"{grid / own:.0f}×"
+
+
 def row(cell):
     settings = f"{len(cell.ran)} of {cell.wanted}"
     if cell.failed:
@@ -117,11 +126,11 @@ def row(cell):
         line += [best, percent(cell.mean(best, "val")),
                  percent(cell.mean(best, "test"))]
     if cell.compares():
-        oracle, times = cell.oracle(), cell.times()
+        oracle, spent = cell.oracle(), cell.spent()
         line += [percent(cell.own("test")), percent(cell.own("test_crops")),
                  with_error(cell.regrets(best)), f"{cell.test_error():.2f}",
                  oracle, with_error(cell.regrets(oracle)),
-                 "–" if times is None else f"{times:.0f}×"]
+                 times(spent) if spent else "–"]
     return line + ["–"] * (len(HEAD) - len(line))
 
 
@@ -131,12 +140,15 @@ def summary(model, cells):
     oracle = statistics.mean(statistics.mean(c.regrets(c.oracle()))
                              for c in cells)
     worst = max(regrets, key=regrets.get)
-    partial = sum(len(c.ran) < c.wanted for c in cells)
+    partial = sum(not c.whole() for c in cells)
+    timed = [c.spent() for c in cells if c.whole() and c.spent()]
     sets = "1 data set" if len(cells) == 1 else f"{len(cells)} data sets"
     return (f"- {model}, {sets}: mean regret "
             f"{statistics.mean(regrets.values()):+.2f}, worst "
             f"{regrets[worst]:+.2f} ({worst}); mean oracle regret "
             f"{oracle:+.2f}, which is biased upwards"
+            + (f"; whole grids took {times(map(sum, zip(*timed)))} the time of "
+               f"these runs without flags" if timed else "")
             + (f"; the grid is not complete on {partial}" if partial else ""))
 
 
