@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <utility>
 
 #include "engraft/threads.h"
+#include "statistics.h"
 #include "stopwatch.h"
 #include "train/best_weights.h"
 #include "train/choose_precision.h"
@@ -94,18 +96,29 @@ class Fit {
            result_.diverged.empty();
   }
 
-  /// The head alone gets all validation pictures right, where blocks would have
-  /// to be better. They could be by their loss alone, which is not worth the
-  /// time: ants and bees lost by blocks that were.
+  /// The head alone gets so many validation pictures right that even blocks
+  /// which got all of them would not be better by what is asked. They could be
+  /// by their loss alone, which is not worth the time: ants and bees lost by
+  /// blocks that were.
   bool head_is_enough() {
     if (!plan_.proof || plan_.proof_errors <= 0 || result_.epochs.empty())
       return false;
-    const auto pictures = features_.val().num_samples();
-    if (pictures == 0 || result_.epochs[0].val_accuracy < 1) return false;
-    result_.notes.push_back(
-        "no blocks are trained: the head alone gets all " +
-        std::to_string(pictures) +
-        " validation pictures right, and blocks could get no more of them");
+    const int64_t pictures = features_.val().num_samples();
+    const int64_t wrong = std::llround((1 - result_.epochs[0].val_accuracy) *
+                                       static_cast<double>(pictures));
+    if (pictures == 0 || mcnemar_z(wrong, 0) > plan_.proof_errors) return false;
+    std::ostringstream note;
+    note << "no blocks are trained: the head alone gets ";
+    if (wrong == 0)
+      note << "all " << pictures
+           << " validation pictures right, and blocks could get no more of "
+              "them";
+    else
+      note << pictures - wrong << " of " << pictures
+           << " validation pictures right, and blocks that got all of them "
+              "would not be better by the "
+           << plan_.proof_errors << " standard errors asked for";
+    result_.notes.push_back(note.str());
     return true;
   }
 

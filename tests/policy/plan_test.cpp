@@ -293,7 +293,7 @@ TEST_P(HeadErrors, DecideHowMuchIsTrained) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
-                         testing::Values(Open{50, 0.95, 1, 7, 1e-4, 1},
+                         testing::Values(Open{50, 0.95, 1, 7, 1e-4, 2},
                                          Open{60, 0.85, 1, 18, 3.3e-4, -1},
                                          Open{150, 0.8, 1, 17, 5e-4, -1},
                                          // Copies teach nothing.
@@ -392,7 +392,7 @@ TEST(ChoosePlan, ABudgetLeavesMoreBlocksOutFirst) {
 TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   auto in = with_probe(50, SimilarityClass::similar, 0.95);
   // 15 % of 5 points, 35 %, 50 %; a point is what tells.
-  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
+  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 2);
   in.similarity.uncertain = true;
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, -1);
   in = with_probe(50, SimilarityClass::different, 0.95);
@@ -405,7 +405,7 @@ TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   given.similarity = SimilarityClass::different;
   EXPECT_EQ(choose_plan(in, given, {}).proof_errors, -1);
   in = with_probe(50, SimilarityClass::different, 0.985);
-  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 1);
+  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 2);
 }
 
 TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {

@@ -34,11 +34,13 @@ class Proof : public test::TinyTraining {
                         callbacks);
   }
 
-  /// One colour a class: the head alone gets all right but a picture of another
-  /// class.
-  void make_one_odd() {
-    Sample& odd = folder_of_images_.val.at(0);
-    odd.label = (odd.label + 1) % 3;
+  /// One colour a class: the head alone gets all right but pictures that are
+  /// said to be of another class.
+  void make_odd(size_t pictures) {
+    for (size_t i = 0; i < pictures; ++i) {
+      Sample& odd = folder_of_images_.val.at(i);
+      odd.label = (odd.label + 1) % 3;
+    }
   }
 
   std::vector<torch::Tensor> backbone() const {
@@ -62,8 +64,8 @@ class Proof : public test::TinyTraining {
 };
 
 TEST_F(Proof, BlocksThatAreNotBetterGoBackToTheHeadAlone) {
-  make_one_odd();
-  plan_.proof_errors = 100;
+  make_odd(2);
+  plan_.proof_errors = 1.4;  // as good as both
   const auto before = backbone();
   const FitResult result = fit();
   ASSERT_EQ(result.proofs.size(), 1u);
@@ -93,6 +95,22 @@ TEST_F(Proof, ABetterHeadThanThePicturesCanShowIsEnough) {
   EXPECT_NE(result.notes[0].find("all " +
                                  std::to_string(folder_of_images_.val.size()) +
                                  " validation pictures right"),
+            std::string::npos);
+}
+
+TEST_F(Proof, BlocksThatCouldNotProveThemselvesAreNotTrained) {
+  // Both right instead of wrong is McNemar's sqrt(2).
+  make_odd(2);
+  plan_.proof_errors = 1.42;
+  const FitResult result = fit();
+  EXPECT_EQ(result.epochs.size(), 1u);
+  EXPECT_TRUE(result.proofs.empty());
+  ASSERT_EQ(result.notes.size(), 1u);
+  const auto pictures = std::ssize(folder_of_images_.val);
+  EXPECT_NE(result.notes[0].find(std::to_string(pictures - 2) + " of " +
+                                 std::to_string(pictures)),
+            std::string::npos);
+  EXPECT_NE(result.notes[0].find("the 1.42 standard errors"),
             std::string::npos);
 }
 
@@ -132,7 +150,7 @@ TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
 }
 
 TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {
-  make_one_odd();
+  make_odd(2);
   TrainCallbacks callbacks;
   int64_t ended = 0;
   callbacks.epoch = [&](const EpochResult&) { ++ended; };
