@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a model whose final layer sees features of several depths, joined.
 
-For what README.md says about them. What two blocks of the last quarter give is
+For what README.md beside it says of them. What two blocks of the last quarter give is
 averaged over places, normalised over channels (layer norm), brought to the
 standard deviation of the last features, and put beside these; weights are the
 model's own but for a new final layer. Knows the two models that
