@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes a model whose final layer sees features of several depths, joined.
 
-For what README.md beside it says of them. What two blocks of the last quarter give is
-averaged over places, normalised over channels (layer norm), brought to the
-standard deviation of the last features, and put beside these; weights are the
-model's own but for a new final layer. Knows the two models that
+For what README.md beside it says of them. What two blocks of the last quarter
+give is averaged over places, normalised over channels (layer norm), brought to
+the standard deviation of the last features, and put beside these; weights are
+the model's own but for a new final layer. Knows the two models that
 scripts/bench/plan_regret takes. Needs a Python with torch.
   scripts/bench/joined_model.py [mobilenet_v2|efficientnet_lite0]
 writes build/bench/joined_NAME.pt, with a sidecar.
@@ -25,7 +25,7 @@ FILES = {
 }
 SIDECARS = {name: file.with_name(f"{name}.json")
             for name, file in FILES.items()}
-FEATURES, CLASSES = 1280, 1000
+CLASSES = 1000
 
 
 class Joined(nn.Module):

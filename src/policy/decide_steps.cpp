@@ -15,8 +15,8 @@ namespace {
 // accurate than the head alone by a standard error. Stamps, brain scans, clip
 // art, emoji, digits and clothes gained 0.5 to 9 points by it (14 runs), though
 // on validation pictures some seemed worse by 0.9 errors. Below, they often
-// lose, and must be better by two: of twelve epochs one is by one error, or by
-// a picture, by chance (ants and bees: it cost 0.6, 1.3 and 3.3 points).
+// lose, and must be better by two: of twelve epochs one seems so by one error
+// by chance (ants and bees: it cost 0.6, 1.3 and 3.3 points).
 constexpr double kLikelyGain = 0.01, kProofUnlikely = 2, kProofLikely = -1;
 // Views that the run sees, and its passes, where there are many.
 constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
