@@ -10,7 +10,6 @@ scripts/bench/plan_regret takes. Needs a Python with torch.
 writes build/bench/joined_NAME.pt, with a sidecar.
 """
 
-import pathlib
 import shutil
 import sys
 
@@ -18,13 +17,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from regret_data import ROOT, SHARED
+
 FILES = {
-    "mobilenet_v2": ROOT.parent / "shared/models/mobilenet_v2.script.pt",
+    "mobilenet_v2": SHARED / "models/mobilenet_v2.script.pt",
     "efficientnet_lite0": ROOT / "models/efficientnet_lite0.pt",
 }
-SIDECARS = {name: file.with_name(f"{name}.json")
-            for name, file in FILES.items()}
 CLASSES = 1000
 
 
@@ -72,7 +70,8 @@ def main():
     with torch.no_grad():
         joined = Joined(model, steps, (n * 3 // 4, n * 5 // 6)).eval()
         torch.jit.trace(joined, torch.randn(1, 3, 224, 224)).save(str(out))
-    shutil.copy(SIDECARS[name], out.with_suffix(".json"))
+    shutil.copyfile(FILES[name].with_name(f"{name}.json"),
+                    out.with_suffix(".json"))
     print(out.relative_to(ROOT))
 
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <utility>
 
 #include "engraft/threads.h"
+#include "policy/words.h"
 #include "statistics.h"
 #include "stopwatch.h"
 #include "train/best_weights.h"
@@ -107,18 +107,17 @@ class Fit {
     const int64_t wrong = std::llround((1 - result_.epochs[0].val_accuracy) *
                                        static_cast<double>(pictures));
     if (pictures == 0 || mcnemar_z(wrong, 0) > plan_.proof_errors) return false;
-    std::ostringstream note;
-    note << "no blocks are trained: the head alone gets ";
-    if (wrong == 0)
-      note << "all " << pictures
-           << " validation pictures right, and blocks could get no more of "
-              "them";
-    else
-      note << pictures - wrong << " of " << pictures
-           << " validation pictures right, and blocks that got all of them "
-              "would not be better by the "
-           << plan_.proof_errors << " standard errors asked for";
-    result_.notes.push_back(note.str());
+    const std::string shown =
+        wrong == 0
+            ? text("all ", pictures,
+                   " validation pictures right, and blocks could get no more "
+                   "of them")
+            : text(pictures - wrong, " of ", pictures,
+                   " validation pictures right, and blocks that got all of "
+                   "them would not be better by the ",
+                   plan_.proof_errors, " standard errors asked for");
+    result_.notes.push_back("no blocks are trained: the head alone gets " +
+                            shown);
     return true;
   }
 
