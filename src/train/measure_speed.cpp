@@ -9,6 +9,7 @@
 #include "engraft/policy/cost.h"
 #include "engraft/train/live_chain.h"
 #include "stopwatch.h"
+#include "train/undo.h"
 
 namespace engraft {
 namespace {
@@ -32,6 +33,7 @@ double time_training(BlockChain& chain, const torch::Tensor& images) {
   const int64_t blocks = chain.num_blocks();
   const auto cut = static_cast<int64_t>(kFrozen * static_cast<double>(blocks));
   const LiveChain live(chain, cut);
+  const Undo undo(live, chain.device());  // running statistics move
   const auto x = chain.run_frozen(images.to(chain.device()), 0, cut);
   const auto step = [&] { live.forward(x, cut).square().mean().backward(); };
   step();  // the first one also plans
