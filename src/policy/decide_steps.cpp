@@ -55,6 +55,13 @@ void decide_head_epochs(const Planning& p) {
             "others warm up a fresh one, which would send noise into "
             "the pretrained blocks"
           : "a random head would send noise into the pretrained blocks");
+  if (p.plan.head_epochs < aside) {
+    p.plan.head_epochs = aside;
+    p.decisions.correct(
+        text(aside),
+        text("given: --head-epochs ", *p.options.head_epochs,
+             ", but the head alone is solved for, to compare with"));
+  }
   if (p.plan.head_epochs > p.plan.epochs)
     fail(Fault::usage, "--head-epochs ", p.plan.head_epochs,
          " is above --epochs ", p.plan.epochs);

@@ -22,6 +22,11 @@ class Decisions {
     add(name, spell(value), option ? text("given: --", name) : because);
     return value;
   }
+  /// The decision before, when it cannot be kept to.
+  void correct(const std::string& value, const std::string& because) {
+    reasons_.back().value = value;
+    reasons_.back().because = because;
+  }
   void add(const std::string& name, const std::string& value,
            const std::string& because) {
     reasons_.push_back({name, value, because});

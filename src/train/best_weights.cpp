@@ -57,6 +57,10 @@ void BestWeights::set_aside(const std::string& name) {
   if (result_.best_epoch == 0) return;
   live_.recall();
   aside_ = {name, live_.snapshot(), best_, result_.best_epoch};
+  begin_anew();
+}
+
+void BestWeights::begin_anew() {
   best_ = {};
   result_.best_epoch = 0;
 }

@@ -34,6 +34,9 @@ class BestWeights {
   /// Of those weights of highest accuracy; 0 before any epoch.
   int64_t most_accurate_epoch() const { return most_accurate_epoch_; }
 
+  /// Begins the search anew: what was kept so far is no candidate any more.
+  void begin_anew();
+
   /// Puts what is best so far aside under a name for people, and begins the
   /// search anew. Does nothing where no epoch has ended yet.
   void set_aside(const std::string& name);

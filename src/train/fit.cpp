@@ -75,6 +75,8 @@ class Fit {
               plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
       finish_others();
     }
+    // A head of some steps is no blocks that could stay instead of the solved.
+    if (plan_.proof && !blocks_began_) best_.begin_anew();
     bool kept =
         best_.settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
     if (!kept) {
@@ -188,6 +190,12 @@ class Fit {
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
+    stage_begins_ = first;
+    if (cut < chain_.num_blocks()) {
+      // What warmed their head up does not go into the proof.
+      if (plan_.proof && !blocks_began_) best_.begin_anew();
+      blocks_began_ = true;
+    }
     const PrecisionChoice precision =
         choose_precision(live_, chain_, settings_, features_.cut(),
                          (last - first + 1) * features_.train().num_samples(),
@@ -254,7 +262,8 @@ class Fit {
     now.best = best_.most_accurate_epoch() == now.epoch;
     result_.early_stopped =
         options_.patience > 0 &&
-        now.epoch - best_.most_accurate_epoch() >= options_.patience;
+        now.epoch - std::max(best_.most_accurate_epoch(), stage_begins_ - 1) >=
+            options_.patience;
     now.seconds = watch.seconds();
     now.seconds_waiting = features_.seconds_waited() - waited;
     progress_.epoch_took(now.seconds);
@@ -382,6 +391,8 @@ class Fit {
   TrainingSteps steps_;
   OtherWeights others_;
   bool ignore_stop_ = false;
+  bool blocks_began_ = false;
+  int64_t stage_begins_ = 1;  ///< its first epoch
   EpochProgress progress_;
 };
 
