@@ -435,10 +435,13 @@ at::Tensor norm_activation(const at::Tensor& x, const at::Tensor& weight,
                            at::Tensor running_var, double momentum, double eps,
                            Activation activation) {
   const int64_t channels = x.dim() > 1 ? x.size(1) : 0;
+  // One value a channel has none, and would leave running statistics that are
+  // no numbers: the last picture of an epoch may come alone.
+  const bool has_variance = x.numel() > channels;
   const bool half = x.scalar_type() == at::kBFloat16;
   const bool ours =
       x.is_cpu() && (half || x.scalar_type() == at::kFloat) && x.dim() == 4 &&
-      x.numel() > channels && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+      has_variance && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
       is_float(weight, channels) && is_float(bias, channels) &&
       is_float(running_mean, channels) && is_float(running_var, channels);
   const auto kind = static_cast<int64_t>(activation);
@@ -449,7 +452,7 @@ at::Tensor norm_activation(const at::Tensor& x, const at::Tensor& weight,
     return NormActivation<float>::apply(x, weight, bias, running_mean,
                                         running_var, momentum, eps, kind);
   return activated(at::batch_norm(x, weight, bias, running_mean, running_var,
-                                  /*training=*/true, momentum, eps,
+                                  /*training=*/has_variance, momentum, eps,
                                   /*cudnn_enabled=*/true),
                    activation);
 }

@@ -162,6 +162,20 @@ TEST(NormActivation, WhatIsNoNumberStaysNone) {
       }
 }
 
+TEST(NormActivation, OneValueAChannelIsNormalisedByWhatIsKnown) {
+  const auto w = torch::rand(4) + 0.5, b = torch::randn(4);
+  const auto mean = torch::randn(4), var = torch::rand(4) + 0.5;
+  for (const auto& x : {torch::randn({1, 4}), torch::randn({1, 4, 1, 1})}) {
+    const auto mean_after = mean.clone(), var_after = var.clone();
+    const auto y = norm_activation(x, w, b, mean_after, var_after, 0.1, 1e-5,
+                                   Activation::none);
+    EXPECT_TRUE(torch::allclose(
+        y.flatten(), (x.flatten() - mean) / (var + 1e-5).sqrt() * w + b));
+    EXPECT_TRUE(mean_after.equal(mean));
+    EXPECT_TRUE(var_after.equal(var));
+  }
+}
+
 TEST(NormActivation, OtherMemoryFormatsAndTypesGoLibTorchsWay) {
   const auto x = torch::randn({3, 4, 5, 5}, torch::kDouble);
   const auto ones = torch::ones(4, torch::kDouble);
