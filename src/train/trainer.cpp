@@ -24,13 +24,25 @@ int64_t peak_memory() {
 }
 
 /// With the weights on the CPU, for machines without this device.
+/// again  these weights are in the file already: what the test found is not
+///        worth the run's other results, where the disk does not take it
 void save_result(TrainResult& result, BlockChain& chain,
-                 const TrainOptions& options, double temperature) {
+                 const TrainOptions& options, double temperature, bool again) {
   const torch::Device device = chain.device();
   chain.to(torch::kCPU);
   result.classifier.record =
       make_record(result, options, chain.head(), temperature);
-  save_or_rescue(result.classifier, options.out);
+  try {
+    if (again)
+      save_classifier(result.classifier, options.out);
+    else
+      save_or_rescue(result.classifier, options.out);
+  } catch (const Error& error) {
+    if (!again) throw;
+    result.notes.push_back(
+        std::string(error.what()) +
+        "; the model in the file is whole, but it does not tell of its test");
+  }
   chain.to(device);
 }
 
@@ -112,7 +124,7 @@ void save_and_test(const TrainOptions& options, const TrainCallbacks& callbacks,
   // Tests may take long, and be stopped: the model is safe before them.
   const bool long_test = !view.centre_only() || !result.folder.test.empty();
   if (long_test || result.interrupted) {
-    save_result(result, chain, options, temperature);
+    save_result(result, chain, options, temperature, /*again=*/false);
     clock.end("save");
   }
   if (!result.interrupted) {
@@ -120,7 +132,7 @@ void save_and_test(const TrainOptions& options, const TrainCallbacks& callbacks,
         test_result(result, chain, fitted, options, view, callbacks);
     clock.end("test");
     if (tested || !long_test) {
-      save_result(result, chain, options, temperature);
+      save_result(result, chain, options, temperature, long_test);
       clock.end(long_test ? "save again" : "save");
     }
   }
