@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 // Of trials, which do not compare with those of another one: raised with what
 // is trained, or kept as best, for the same options.
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 
 // From so much time on, the default space also trains whole models.
 constexpr double kTimeForWholeModels = 30 * 60;
@@ -270,8 +270,10 @@ class Search {
     out.epochs = plan.epochs;
     out.best_epoch = trained.best_epoch;
     out.head_epochs = plan.head_epochs;
-    out.solved = best.solved && plan.epochs == plan.head_epochs;
-    out.whole = out.solved || plan.epochs >= all;
+    out.solved = best.solved;
+    // Of more epochs blocks might be better than it.
+    const bool only_head = plan.epochs == plan.head_epochs;
+    out.whole = (out.solved && only_head) || plan.epochs >= all;
     out.averaged = best.average_is_best;
     out.reestimated = trained.batch_norms && trained.batch_norms->kept;
     const SnapshotFigures saved = saved_figures(trained);
@@ -296,7 +298,12 @@ class Search {
     TrainOptions out = meaning_->options(winner.options);
     if (!winner.averaged) out.mix.average = WeightAverage::none;
     if (!winner.reestimated) out.mix.bn_reestimate = false;
-    if (winner.solved) return out;
+    if (winner.solved) {
+      // Also where blocks were tried after it: nothing proves them again.
+      if (out.base.plan.freeze_until == "auto")
+        out.base.plan.freeze_until = "all";
+      return out;
+    }
     out.base.plan.epochs = winner.best_epoch;
     if (winner.head_epochs < winner.epochs)
       out.base.plan.head_epochs =

@@ -44,6 +44,12 @@ TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
     freeze_until = plan_.freeze_until == chain_.num_blocks()
                        ? "all"
                        : std::to_string(plan_.freeze_until);
+  if (!solved(out) && !only_head(out) &&
+      plan_.freeze_until < chain_.num_blocks()) {
+    auto& plan = out.base.plan;
+    plan.epochs = plan.epochs.value_or(plan_.epochs);
+    plan.backbone_lr = plan.backbone_lr.value_or(plan_.backbone_lr);
+  }
   auto& augment = out.base.augment;
   augment.augment = augment.augment.value_or(plan_.augment.strength);
   if (!trial.contains("flip")) augment.flip = plan_.augment.flip;

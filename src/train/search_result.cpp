@@ -25,7 +25,10 @@ std::string flag(const std::string& name, const Json& value) {
   std::string out = " --" + name;
   if (value.is_string()) return out + " " + quoted(value.get<std::string>());
   if (!value.is_array()) return out + " " + value.dump();
-  for (const Json& item : value) out.append(1, ' ').append(item.dump());
+  // Three numbers of colours are three words, any other list is one.
+  const char between = name == "mean" || name == "std" ? ' ' : ',';
+  for (size_t i = 0; i < value.size(); ++i)
+    out.append(1, i == 0 ? ' ' : between).append(value[i].dump());
   return out;
 }
 

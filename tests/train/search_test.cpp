@@ -323,6 +323,49 @@ TEST_F(Search, OtherModelsAreSolvedForAsWell) {
   EXPECT_FAULT(search(o), Fault::usage, "other models");
 }
 
+TEST_F(Search, AHeadThatBlocksDidNotBeatIsTrainedAgainAsThat) {
+  tiny::traced(true).save(folder_ / "other.pt");
+  // Pictures that the head gets wrong, for which blocks are tried.
+  for (int i = 0; i < 3; ++i)
+    for (const char* wrong : {"a", "b"})
+      std::filesystem::copy_file(
+          folder_ /
+              ("data/c/" + std::to_string(i + (*wrong - 'a') * 3) + ".png"),
+          folder_ / ("data/" + std::string(wrong) + "/odd" + std::to_string(i) +
+                     ".png"));
+  SearchOptions o = searching(
+      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
+  o.train.base.model.clear();
+  o.train.base.plan.epochs = 3;
+  o.train.base.plan.backbone_lr = 10;  // so that they are no use
+  o.search.method = SearchMethod::grid;
+  const SearchResult result = search(o);
+  ASSERT_TRUE(result.winner && result.trained);
+  EXPECT_EQ(result.winner->epochs, 3);  // blocks were tried
+  EXPECT_TRUE(result.winner->solved);
+  EXPECT_TRUE(result.trained->head);
+  EXPECT_EQ(result.trained->epochs.size(), 1u);
+  EXPECT_NE(result.command.find("--freeze-until all"), std::string::npos);
+}
+
+TEST_F(Search, TrialsOfBlocksTrainThemAsThePlanDoes) {
+  const SearchOptions o = searching({});
+  PlanResult planned;
+  planned.classifier = make_classifier(tiny::traced(false), tiny::input());
+  planned.plan.freeze_until = 1;
+  planned.plan.epochs = 16;
+  planned.plan.backbone_lr = 5e-4;
+  const TrialMeaning meaning(o.train, planned, {});
+  const PlanOptions own = meaning.options(Json::object()).base.plan;
+  EXPECT_EQ(own.epochs, 16);
+  EXPECT_EQ(own.backbone_lr, 5e-4);
+  const PlanOptions told =
+      meaning.options({{"epochs", 3}, {"backbone-lr", 1e-3}}).base.plan;
+  EXPECT_EQ(told.epochs, 3);
+  EXPECT_EQ(told.backbone_lr, 1e-3);
+  EXPECT_FALSE(meaning.options({{"freeze-until", "all"}}).base.plan.epochs);
+}
+
 TEST_F(Search, RefusesToTryStepsAndBlocksWithARuleForHeads) {
   SearchOptions o = searching({"lr=0.01,0.02"});
   o.train = by_lbfgs(o.train);
@@ -343,8 +386,8 @@ TEST_F(Search, AJournalOfFormerRulesIsRefused) {
   search(o);
   const auto bytes = test::read_all(journal());
   std::string text(bytes.begin(), bytes.end());
-  const std::string now = "\"format\":2";
-  text.replace(text.find(now), now.size(), "\"format\":1");
+  const std::string now = "\"format\":3";
+  text.replace(text.find(now), now.size(), "\"format\":2");
   test::write_text(journal(), text);
   EXPECT_FAULT(search(o), Fault::usage, "other format");
 }
@@ -398,10 +441,11 @@ TEST(SearchCommand, IsQuotedForAShell) {
   o.base.plan.lr = 0.001;
   o.base.augment.flip = false;
   o.optim.find_lr = true;
+  o.view.scales.values = {1, 1.5};
   o.base.input.mean = {0.5, 0.25, 1};
   EXPECT_EQ(train_command(o),
             "engraft train 'my pets/it'\\''s' --out pets.pt --lr 0.001 "
-            "--no-flip --mean 0.5 0.25 1.0 --find-lr");
+            "--no-flip --mean 0.5 0.25 1.0 --find-lr --scales 1.0,1.5");
 }
 
 }  // namespace
