@@ -28,7 +28,9 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   };
   const auto stage = [&](int64_t cut, int64_t views, int64_t epochs) {
     const double frozen = share_in_front(inputs, cut);
-    const auto passes = static_cast<double>(views > 0 ? views : epochs);
+    // Without views each epoch takes its own; a solved head takes one.
+    const auto passes =
+        static_cast<double>(views > 0 ? views : std::max<int64_t>(epochs, 1));
     return (train * passes + val) * through(frozen) +
            static_cast<double>(epochs) * (1 - frozen) *
                (train * speed.training + val * speed.inference);

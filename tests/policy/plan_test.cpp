@@ -389,6 +389,30 @@ TEST(ChoosePlan, ABudgetLeavesMoreBlocksOutFirst) {
   EXPECT_EQ(bound.epochs, free.epochs);
 }
 
+TEST(ChoosePlan, ASolvedHeadTakesAPassAlsoWithoutViews) {
+  auto in = inputs(100, SimilarityClass::similar);
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  PlanOptions options;
+  options.views = 0;
+  const auto plan = choose_plan(in, options, {});
+  ASSERT_TRUE(plan.solved_head);
+  EXPECT_NEAR(plan.seconds, 1 + 1000 * 0.01, 1e-6);
+}
+
+TEST(ChoosePlan, AProofComparesWithAHeadHoweverFewEpochsItGets) {
+  const auto in = with_probe(50, SimilarityClass::different, 0.8);
+  PlanOptions options;
+  options.head_epochs = 0;
+  const auto plan = choose_plan(in, options, {});
+  EXPECT_TRUE(plan.proof);
+  EXPECT_EQ(plan.head_epochs, 1);
+  EXPECT_EQ(reason(plan, "head-epochs").value, "1");
+  EXPECT_EQ(reason(plan, "head-epochs").because,
+            "given: --head-epochs 0, but the head alone is solved for, to "
+            "compare with");
+}
+
 TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   auto in = with_probe(50, SimilarityClass::similar, 0.95);
   // 15 % of 5 points, 35 %, 50 %; a point is what tells.

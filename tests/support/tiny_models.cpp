@@ -127,6 +127,15 @@ Module conv_head(int64_t classes) {
              "  return torch.flatten(y, 1)\n"));
 }
 
+Module pooled_norm(int64_t classes) {
+  Builder b = backbone("pooled_norm", classes);
+  return b.norm("n6", 12).define(
+      source("self.training",
+             "  f = torch.batch_norm(f, self.n6_w, self.n6_b, self.n6_mean, "
+             "self.n6_var, self.training, 0.1, 1e-5, True)\n" +
+                 std::string(kLinear)));
+}
+
 Module addmm_head(int64_t classes) {
   return backbone("addmm_head", classes)
       .define(source("self.training",

@@ -49,6 +49,8 @@ torch::jit::Module ending(const std::string& kind, int64_t classes = 5);
 /// Convolutions with each activation that can be fused, zeros put around their
 /// inputs, and shortcuts with and without one.
 torch::jit::Module activations(int64_t classes = 5);
+/// A batch norm between the pooled features and the linear layer.
+torch::jit::Module pooled_norm(int64_t classes = 5);
 /// Two layers with one weight.
 torch::jit::Module tied(int64_t classes = 5);
 /// A number from the image's shape is alive until the end: no cut point.

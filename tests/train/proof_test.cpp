@@ -149,6 +149,34 @@ TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
                    0.25 * faster.epochs[4].backbone_lr);
 }
 
+TEST_F(Proof, AStopInTheWarmUpKeepsTheSolvedHead) {
+  make_odd(2);
+  plan_.proof_errors = -10;  // whatever comes after it would stay
+  plan_.head_epochs = 3;
+  TrainCallbacks callbacks;
+  int64_t ended = 0;
+  callbacks.epoch = [&](const EpochResult&) { ++ended; };
+  callbacks.stop = [&] { return ended > 1; };
+  const FitResult result = fit(callbacks);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.epochs.size(), 2u);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_TRUE(result.proofs.empty());
+}
+
+TEST_F(Proof, WhatWarmedUpTheHeadIsNoCandidate) {
+  make_odd(2);
+  plan_.proof_errors = -10;
+  plan_.head_epochs = 3;
+  plan_.epochs = 5;
+  plan_.backbone_lr = 1e30;  // so that no epoch of the blocks ends
+  const FitResult result = fit();
+  EXPECT_NE(result.diverged, "");
+  EXPECT_GE(result.epochs.size(), 3u);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_TRUE(result.proofs.empty());
+}
+
 TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {
   make_odd(2);
   TrainCallbacks callbacks;

@@ -278,6 +278,18 @@ TEST_F(Train, PatienceCountsEpochsThatAreNotMoreAccurate) {
   EXPECT_EQ(result.best_epoch, 4);  // the latest that is not worse
 }
 
+TEST_F(Train, PatienceOfBlocksDoesNotCountTheirHeadsEpochs) {
+  auto o = options("1");
+  o.optim.optimizer = OptimizerKind::sgd;
+  o.base.plan.lr = o.base.plan.backbone_lr = 0;  // so that none is better
+  o.base.plan.epochs = 9;
+  o.base.plan.head_epochs = 2;
+  o.optim.patience = 2;
+  const auto result = train(o);
+  EXPECT_TRUE(result.early_stopped);
+  EXPECT_EQ(result.epochs.size(), 4u);
+}
+
 TEST_F(Train, ScalesThatValidationDidNotSeeAreTested) {
   auto o = options("all");
   const auto own = train(o).val->views;
@@ -327,6 +339,55 @@ TEST_F(Train, StoppingTheTestLosesNoTraining) {
   const Classifier saved = load_classifier(o.out);
   EXPECT_EQ(saved.record["best_epoch"], result.best_epoch);
   EXPECT_TRUE(saved.record["val"].is_null());
+}
+
+TEST_F(Train, WhatTheTestFoundIsNotWorthTheRest) {
+  auto o = options("all");
+  o.view.crops = 5;
+  std::filesystem::create_directory(folder_ / "place");
+  o.out = folder_ / "place/out.pt";
+  TrainCallbacks callbacks;
+  callbacks.progress = [&](const TrainProgress& now) {
+    // Nothing can be written there any more.
+    if (now.phase == "test" && std::filesystem::exists(folder_ / "place"))
+      std::filesystem::rename(folder_ / "place", folder_ / "away");
+  };
+  const auto result = train(o, callbacks);
+  EXPECT_GT(result.val->main.metrics.images, 0);
+  ASSERT_FALSE(result.notes.empty());
+  EXPECT_NE(result.notes.back().find("place/out.pt: cannot be written"),
+            std::string::npos)
+      << result.notes.back();
+  EXPECT_NE(result.notes.back().find("is whole"), std::string::npos);
+  EXPECT_TRUE(load_classifier(folder_ / "away/out.pt").record["val"].is_null());
+}
+
+TEST_F(Train, ABudgetMeasuresWithoutATrace) {
+  auto o = options("all");
+  o.base.plan.time = "10m";
+  train(o);
+  const auto before = weights(folder_ / "model.pt");
+  const auto after = weights(o.out);
+  for (const auto& [name, tensor] : before)
+    if (name != "fc_w" && name != "fc_b") {
+      EXPECT_TRUE(after.at(name).equal(tensor)) << name;
+    }
+}
+
+TEST_F(Train, ALastPictureAloneLeavesNumbers) {
+  // Batch norm of pooled features, one value a channel and picture.
+  const auto model = tiny::pooled_norm();
+  model.save(folder_ / "model.pt");
+  auto o = options("none");
+  const auto pictures =
+      std::ssize(scan_image_folder(o.base.data, {}, 1, "").train);
+  o.base.plan.batch_size = pictures - 1;
+  o.base.plan.head_epochs = 0;
+  o.regularise.bn_statistics = BatchNormStatistics::batch;
+  const auto result = train(o);
+  EXPECT_EQ(result.diverged, "");
+  for (const auto& [name, tensor] : weights(o.out))
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
 }
 
 TEST_F(Train, RefusesAFrozenGraphButTrainsItsHead) {
