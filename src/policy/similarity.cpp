@@ -21,7 +21,8 @@ namespace {
 constexpr double kBatchNormBorder = 0.65;
 // Mean largest probability of the original head, MobileNetV2: photographs 0.75,
 // cut-outs of natural things 0.45, other kinds 0.30 to 0.36. It ranks the sets
-// as the statistic above does (scripts/check_evidence).
+// as the statistic above does (scripts/check_evidence). Of what is above
+// guessing: of two old classes one always has half.
 constexpr double kConfidenceBorder = 0.4;
 // On both sides of a border, where no kind of pictures was seen.
 constexpr double kBatchNormBand = 0.12, kConfidenceBand = 0.1;
@@ -175,7 +176,14 @@ Measured measure(const BlockChain& chain, const InputSpec& input,
   return out;
 }
 
-Similarity judge(const Measured& measured, const InputSpec& input) {
+double confidence_border(int64_t classes) {
+  const double guess = 1 / static_cast<double>(std::max<int64_t>(classes, 2));
+  return guess + (1 - guess) * kConfidenceBorder;
+}
+
+/// classes  of the original head
+Similarity judge(const Measured& measured, const InputSpec& input,
+                 int64_t classes) {
   Similarity out;
   const bool norm = measured.by_batch_norm != 0;
   out.method = norm ? "batch_norm" : "confidence";
@@ -186,7 +194,7 @@ Similarity judge(const Measured& measured, const InputSpec& input) {
   out.shorter_side = measured.shorter_side;
   out.resized_side = static_cast<double>(input.resize);
   out.grey = measured.grey;
-  out.border = norm ? kBatchNormBorder : kConfidenceBorder;
+  out.border = norm ? kBatchNormBorder : confidence_border(classes);
   const bool similar = norm ? out.value <= out.border : out.value >= out.border;
   out.uncertain =
       std::abs(out.value - out.border) <
@@ -218,7 +226,7 @@ Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
     known.add({hash.high, hash.low}, &measured);
     known.flush();
   }
-  return judge(measured, input);
+  return judge(measured, input, chain.head().classes);
 }
 
 Json to_json(const Similarity& s) {
