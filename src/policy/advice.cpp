@@ -11,7 +11,8 @@ std::vector<std::string> advice(const PlanInputs& inputs) {
   const Evidence& e = inputs.evidence;
   if (!e.measured()) return out;
   constexpr double kWorthSaying = 0.01;
-  const double now = e.head_room(), twice = e.error_with(2);
+  const double now = e.error_with(e.times_more()),
+               twice = e.error_with(2 * e.times_more());
   if (now - twice >= kWorthSaying && now > 2 * e.accuracy_error)
     out.push_back(
         text("twice as many pictures would bring the head's errors from ",

@@ -34,13 +34,16 @@ bool loses_class(const ViewProbe& probe, double loss) {
 }
 
 /// Turns mirror images off where they are something else.
-AugmentOptions decide_flips(const Planning& p, const AugmentOptions& augment) {
+AugmentOptions decide_flips(const Planning& p, const AugmentOptions& augment,
+                            AugmentStrength strength) {
   AugmentOptions out = augment;
   const ViewProbe* probe = find_view(p.inputs.evidence.flips, "horizontal");
   if (!probe || !augment.flip) return out;
   const bool dearer =
       probe->loss_gain >= kFlipNats && probe->loss_z >= kFlipLossZ;
   out.flip = !dearer && !loses_class(*probe, kFlipLoss);
+  if (strength == AugmentStrength::none) return out;  // nothing is mirrored
+  const bool fewer = probe->accuracy - probe->view_accuracy >= kFlipLoss;
   p.decisions.add(
       "flip", out.flip ? "yes" : "no",
       text("the head gets ", points(probe->view_accuracy), " % of ",
@@ -50,7 +53,9 @@ AugmentOptions decide_flips(const Planning& p, const AugmentOptions& augment) {
                          rounded(probe->loss_z), " standard errors),")
                   : std::string(","),
            " and ", points(probe->accuracy), " % as they are",
-           out.flip ? ": they keep their class" : ": they are something else"));
+           !out.flip ? ": they are something else"
+           : fewer   ? ": as many by chance, so they count as the same"
+                     : ": they keep their class"));
   return out;
 }
 
@@ -64,13 +69,16 @@ AugmentStrength decide_strength(const Planning& p,
   if (const ViewProbe* probe = find_view(p.inputs.evidence.views,
                                          name_of(AugmentStrength::standard))) {
     const bool light = loses_class(*probe, kStandardLoss);
+    const bool fewer = probe->accuracy - probe->view_accuracy >= kStandardLoss;
     if (light) own = AugmentStrength::light;
     why = text("the head gets ", points(probe->view_accuracy), " % of ",
                probe->pictures, " pictures right by their standard views, ",
                points(probe->accuracy), " % as they are: ",
-               light ? "so much is lost on them that light ones are better"
-                     : "they keep their class, and stand for pictures that are "
-                       "not there");
+               light   ? "so much is lost on them that light ones are better"
+               : fewer ? "as many by chance, so they stand for pictures that "
+                         "are not there"
+                       : "they keep their class, and stand for pictures that "
+                         "are not there");
   }
   return p.decisions.decide("augment", augment.augment, own, why);
 }
@@ -98,7 +106,7 @@ int64_t decide_test_crops(const Planning& p, bool flip) {
 void decide_augment(const Planning& p, const AugmentOptions& augment) {
   const AugmentStrength strength =
       decide_strength(p, augment, p.quadrant.augment);
-  const AugmentOptions flipped = decide_flips(p, augment);
+  const AugmentOptions flipped = decide_flips(p, augment, strength);
   p.plan.augment = augment_settings(strength, flipped);
   p.plan.test_crops = decide_test_crops(p, flipped.flip);
 }

@@ -17,11 +17,18 @@ constexpr double kSmallCut = 2.0 / 3;
 constexpr int64_t kDeeperEpochs = 6, kDeeperViews = 2;
 constexpr double kDeeperRate = 0.3, kDeeperErrors = 1;
 
+/// The cut behind that share of the blocks; in front of the last one at the
+/// latest where the share is not all of them.
+int64_t cut_at(double share, int64_t blocks) {
+  const auto cut =
+      static_cast<int64_t>(std::llround(share * static_cast<double>(blocks)));
+  return share < 1 ? std::min(cut, std::max<int64_t>(blocks - 1, 0)) : cut;
+}
+
 }  // namespace
 
 void decide_blocks(const Planning& p, int64_t override_until) {
-  const auto blocks = static_cast<double>(p.inputs.num_blocks);
-  int64_t own = std::llround(p.quadrant.frozen * blocks);
+  int64_t own = cut_at(p.quadrant.frozen, p.inputs.num_blocks);
   std::string why = p.quadrant.why_frozen;
   if (p.inputs.evidence.measured()) {
     const Worth worth = judge_worth(p.inputs);
@@ -29,11 +36,15 @@ void decide_blocks(const Planning& p, int64_t override_until) {
     if (!worth.training)
       own = p.inputs.num_blocks;
     else if (own == p.inputs.num_blocks)
-      own = std::llround(kSmallCut * blocks);
+      own = cut_at(kSmallCut, p.inputs.num_blocks);
+  } else {
+    why +=
+        ". This is the table alone: it takes more pictures a class to probe "
+        "the features";
   }
-  if (!p.cut.blocks) {
+  if (!p.cut.blocks && own < p.inputs.num_blocks) {
     own = p.inputs.num_blocks;
-    why = "all that fits into --time " + p.options.time;
+    why = "training blocks would take more than --time " + p.options.time;
   }
   if (p.inputs.only_head) {
     own = p.inputs.num_blocks;
@@ -75,7 +86,9 @@ void decide_deeper(const Planning& p) {
   if (!p.plan.proof || first < 1) {
     p.decisions.add(
         "deeper", "no",
-        "no blocks are trained that have to prove themselves first");
+        p.plan.proof
+            ? "too few blocks are frozen for another stage"
+            : "no blocks are trained that have to prove themselves first");
     return;
   }
   if (!p.cut.deeper) {

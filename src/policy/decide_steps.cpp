@@ -184,10 +184,11 @@ void decide_rates(const Planning& p) {
   const bool still = p.plan.bn_statistics == BatchNormStatistics::running;
   const double own =
       std::max({by_distance, by_errors, still ? kStillRate : 0.0});
+  const int64_t smaller = std::llround(p.plan.head_lr / own);
   p.plan.backbone_lr = p.decisions.decide(
       "backbone-lr", p.options.backbone_lr, own,
-      text("pretrained weights need small steps: 1/",
-           std::llround(p.plan.head_lr / own), " of the head's, from ",
+      text("pretrained weights need small steps: ",
+           smaller >= 2 ? text("1/", smaller, " of the head's, ") : "", "from ",
            kNearRate, " for pictures like the model's own to ", kFarRate,
            " for others",
            still ? text(", and ", kStillRate,
@@ -210,6 +211,32 @@ int64_t views_that_fit(const Planning& p, int64_t cut) {
          1;
 }
 
+namespace {
+
+std::string why_solved_views(const Planning& p, int64_t views) {
+  std::string out = views == 1 && p.plan.evaluation_view
+                        ? "the pictures as they are"
+                        : "crops, mirror images and colours for the head";
+  if (views == kSolvedViews) return out + "; more hardly change an optimum";
+  return out + (views < p.cut.views
+                    ? text("; --epochs ", *p.options.epochs)
+                    : "; all that fits into --time " + p.options.time);
+}
+
+std::string why_views(int64_t views, int64_t epochs) {
+  if (views >= epochs) return "one for each epoch";
+  const int64_t times =
+      std::llround(static_cast<double>(epochs) / static_cast<double>(views));
+  return text("used again over ", epochs, " epochs: ",
+              times == 1   ? "less"
+              : times == 2 ? "half"
+              : times == 3 ? "a third"
+                           : text("1/", times),
+              " of the work in the frozen blocks, and still variety");
+}
+
+}  // namespace
+
 void decide_views(const Planning& p) {
   if (p.plan.freeze_until == 0) {
     p.plan.views = 0;  // nothing is frozen, nothing is kept
@@ -223,11 +250,8 @@ void decide_views(const Planning& p) {
                                    std::min<int64_t>(2, p.plan.epochs),
                                    kMostViews);
   const int64_t fit = views_that_fit(p, p.plan.freeze_until);
-  std::string why = solved ? "crops, mirror images and colours for the head; "
-                             "more hardly change an optimum"
-                           : text("used again over ", p.plan.epochs,
-                                  " epochs: a third of the work in the frozen "
-                                  "blocks, and still variety");
+  std::string why =
+      solved ? why_solved_views(p, wanted) : why_views(wanted, p.plan.epochs);
   if (fit < wanted)
     why =
         text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
@@ -244,6 +268,11 @@ void decide_statistics(const Planning& p) {
                    p.inputs.batch_norms[i].end());
   if (momenta.empty()) return;
   const double slowest = *std::ranges::min_element(momenta);
+  // The steps are those of the first stage.
+  size_t moved = 0;
+  for (int64_t i = p.plan.freeze_until; i < std::ssize(p.inputs.batch_norms);
+       ++i)
+    moved += p.inputs.batch_norms[i].size();
   const int64_t batches = (p.total + p.plan.batch_size - 1) / p.plan.batch_size;
   const int64_t steps = (p.plan.epochs - p.plan.head_epochs) * batches;
   const bool settle = slowest * static_cast<double>(steps) >= kSettled;
@@ -255,7 +284,7 @@ void decide_statistics(const Planning& p) {
       "bn-statistics", std::string(name_of(p.plan.bn_statistics)),
       given ? "given: " + given->flag
             : text("each of ", steps, " steps moves the running statistics of ",
-                   momenta.size(), " batch norms by ", slowest,
+                   moved, " batch norms by ", slowest,
                    settle ? ": they settle on these pictures"
                           : ": too little to settle, so that the saved model "
                             "would not normalise as the trained one did; "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "engraft/data/loader.h"
@@ -21,6 +22,9 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
+// Of so many classes that these are few; the probes take minutes from a
+// thousand classes on.
+constexpr int64_t kOfAClass = 5, kFewestOfAClass = 2, kMostOfManyClasses = 4000;
 // Multiplications that looking at the pictures may take, 6 to 8 s on two cores.
 constexpr double kMostWork = 3e11;
 // Pictures of which views are looked at, beside the pictures themselves: of
@@ -62,12 +66,19 @@ FeatureRows rows_of(const torch::Tensor& matrix) {
           }};
 }
 
+/// Training pictures of each class: all of them, and copies counted once.
+struct Population {
+  std::vector<int64_t> all, contents;
+};
+
+/// groups  int64 [N], of pictures that are held out together
 HeadProblem problem_of(const torch::Tensor& features,
-                       const torch::Tensor& labels, int64_t classes) {
+                       const torch::Tensor& labels, const torch::Tensor& groups,
+                       int64_t classes) {
   HeadProblem out;
   out.features = rows_of(features);
   out.labels = labels;
-  out.pictures = torch::arange(labels.size(0));
+  out.pictures = groups;
   out.classes = classes;
   return out;
 }
@@ -76,7 +87,7 @@ HeadProblem problem_of(const torch::Tensor& features,
 class Measurement {
  public:
   Measurement(const BlockChain& chain, std::vector<Sample> samples,
-              int64_t classes, const EvidenceOptions& options,
+              const Population& population, const EvidenceOptions& options,
               const Activations::Progress& progress,
               const std::function<bool()>& stop)
       : chain_(chain),
@@ -85,7 +96,8 @@ class Measurement {
         stop_(stop),
         samples_(std::move(samples)),
         labels_(labels_of(samples_)),
-        classes_(classes),
+        population_(population),
+        classes_(std::ssize(population.all)),
         cuts_(tapped_cuts(chain.num_blocks())) {}
 
   EvidenceResult run() {
@@ -93,12 +105,14 @@ class Measurement {
     if (!look()) return out;
     Evidence& e = out.evidence;
     e.pictures = std::ssize(samples_);
+    e.drawn_from = sum(population_.contents);
     e.classes = classes_;
-    e.distinct = static_cast<double>(count_distinct(part(0), last())) /
-                 static_cast<double>(e.pictures);
+    groups_ = group_near_duplicates(part(0), last());
+    e.distinct = share_distinct();
+    split_large_groups();
     probe_depths(e);
     if (stop_ && stop_()) return {};
-    const HeadProblem problem = problem_of(last(), labels_, classes_);
+    const HeadProblem problem = problem_of(last(), labels_, groups_, classes_);
     const HeldOut whole =
         predict_held_out(problem, penalty_, 1, other_views(), stop_);
     auto seen = whole.others.begin();
@@ -110,14 +124,20 @@ class Measurement {
     e.depths.back().accuracy = whole.accuracy;
     e.depths.back().loss = whole.loss;
     draw_curve(problem, whole, e);
-    e.accuracy_error = std::sqrt(whole.accuracy * (1 - whole.accuracy) /
-                                 static_cast<double>(e.pictures));
+    // What is held out together is one picture, as chance goes.
+    e.accuracy_error = std::sqrt(
+        whole.accuracy * (1 - whole.accuracy) /
+        static_cast<double>(std::get<0>(at::_unique(groups_)).numel()));
+    e.weighted_error = weighted_error(whole.log_probabilities);
     score(e);
     out.features = {samples_, last()};
     return out;
   }
 
  private:
+  static int64_t sum(const std::vector<int64_t>& counts) {
+    return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  }
   torch::Tensor part(size_t tap) const { return parts_[tap]; }
   torch::Tensor last() const { return parts_.back(); }
 
@@ -146,10 +166,49 @@ class Measurement {
     return true;
   }
 
+  double share_distinct() const {
+    double distinct = 0;
+    for (int64_t c = 0; c < classes_; ++c)
+      distinct += estimate_groups(groups_.masked_select(labels_.eq(c)),
+                                  population_.contents[c]);
+    return distinct / static_cast<double>(sum(population_.all));
+  }
+
+  /// Without a group that is most of its class a head would not know the
+  /// class: its pictures are held out one by one.
+  void split_large_groups() {
+    int64_t next = groups_.max().item<int64_t>() + 1;
+    for (int64_t c = 0; c < classes_; ++c) {
+      const auto pictures = labels_.eq(c).nonzero().flatten();
+      if (pictures.numel() == 0) continue;
+      const auto of_class = groups_.index_select(0, pictures);
+      const int64_t largest = std::get<0>(of_class.mode()).item<int64_t>();
+      const auto alike = pictures.masked_select(of_class.eq(largest));
+      if (2 * alike.numel() <= pictures.numel()) continue;
+      groups_.index_copy_(0, alike, torch::arange(next, next + alike.numel()));
+      next += alike.numel();
+    }
+  }
+
+  /// log_probabilities  [N, classes], held out
+  double weighted_error(const torch::Tensor& log_probabilities) const {
+    const auto wrong =
+        log_probabilities.argmax(1).ne(labels_).to(torch::kDouble);
+    double error = 0, pictures = 0;
+    for (int64_t c = 0; c < classes_; ++c) {
+      const auto of_class = wrong.masked_select(labels_.eq(c));
+      if (of_class.numel() == 0) continue;
+      const auto count = static_cast<double>(population_.all[c]);
+      error += count * of_class.mean().item<double>();
+      pictures += count;
+    }
+    return error / pictures;
+  }
+
   void probe_depths(Evidence& e) {
     for (size_t i = 1; i < cuts_.size() && !(stop_ && stop_()); ++i) {
       const auto trials =
-          try_penalties(problem_of(part(i), labels_, classes_), stop_);
+          try_penalties(problem_of(part(i), labels_, groups_, classes_), stop_);
       DepthProbe probe;
       probe.cut = cuts_[i];
       probe.features = part(i).size(1);
@@ -207,7 +266,7 @@ class Measurement {
               .cpu());
     }
     const auto rows = seen.empty() ? last().slice(0, 0, 0) : torch::cat(seen);
-    return {rows_of(rows), torch::arange(rows.size(0))};
+    return {rows_of(rows), groups_.narrow(0, 0, rows.size(0))};
   }
 
   ViewProbe compare(const std::string& kind, const torch::Tensor& plain,
@@ -269,10 +328,12 @@ class Measurement {
   const std::function<bool()>& stop_;
   const std::vector<Sample> samples_;
   const torch::Tensor labels_;
+  const Population population_;
   const int64_t classes_;
   const std::vector<int64_t> cuts_;
   std::optional<InferenceKind> fastest_;  ///< way of the pass, if timed
   std::vector<torch::Tensor> parts_;      ///< float32 [N, width] for each cut
+  torch::Tensor groups_;                  ///< int64 [N], held out together
   double penalty_ = 1;                    ///< of the last features' probe
 };
 
@@ -291,18 +352,24 @@ void keep_for_training(const BlockChain& chain, const EvidenceOptions& options,
   Activations(chain, blocks, kept).add(features.samples, features.rows, -1);
 }
 
-bool two_in_each_class(const std::vector<Sample>& samples, int64_t classes) {
+/// Whether heads can learn from some of them and be tested on others.
+bool can_be_held_out(const std::vector<Sample>& samples, int64_t classes) {
   std::vector<int64_t> counts(static_cast<size_t>(classes));
   for (const Sample& s : samples) ++counts.at(s.label);
-  return std::ranges::all_of(counts, [](int64_t n) { return n >= 2; });
+  return std::ranges::count_if(counts, [](int64_t n) { return n >= 2; }) >= 2 &&
+         std::ssize(samples) >= kFewestOfAClass * classes;
 }
 
 }  // namespace
 
-int64_t evidence_pictures(const BlockChain& chain) {
+int64_t evidence_pictures(const BlockChain& chain, int64_t classes) {
   const double work = multiplications(chain, 0, chain.num_blocks());
-  return std::clamp<int64_t>(std::llround(kMostWork / std::max(work, 1.0)),
-                             kFewestPictures, kMostPictures);
+  const int64_t fewest =
+      std::clamp(kOfAClass * classes, kFewestPictures, kMostPictures);
+  const int64_t some = std::clamp<int64_t>(
+      std::llround(kMostWork / std::max(work, 1.0)), fewest, kMostPictures);
+  return std::max(some,
+                  std::min(kFewestOfAClass * classes, kMostOfManyClasses));
 }
 
 EvidenceResult measure_evidence(const BlockChain& chain,
@@ -311,14 +378,21 @@ EvidenceResult measure_evidence(const BlockChain& chain,
                                 const Activations::Progress& progress,
                                 const std::function<bool()>& stop) {
   const int64_t classes = folder.num_classes();
-  auto samples = sample_evenly(folder.train, classes, evidence_pictures(chain));
-  if (chain.num_blocks() == 0 || !two_in_each_class(samples, classes))
-    return {};
-  StoredEvidence stored(chain, options, samples);
+  const int64_t most = options.most_pictures > 0
+                           ? options.most_pictures
+                           : evidence_pictures(chain, classes);
+  auto samples = sample_evenly(folder.train, classes, most);
+  if (chain.num_blocks() == 0 || !can_be_held_out(samples, classes)) return {};
+  const Population population{folder.counts(folder.train),
+                              count_contents(folder.train, classes)};
+  std::vector<int64_t> counts = population.all;
+  counts.insert(counts.end(), population.contents.begin(),
+                population.contents.end());
+  StoredEvidence stored(chain, options, samples, counts);
   if (const auto known = stored.read()) return {*known, {}};
-  EvidenceResult out =
-      Measurement(chain, std::move(samples), classes, options, progress, stop)
-          .run();
+  EvidenceResult out = Measurement(chain, std::move(samples), population,
+                                   options, progress, stop)
+                           .run();
   if (out.evidence.measured() && !(stop && stop())) {
     stored.write(out.evidence);
     keep_for_training(chain, options, out.features);

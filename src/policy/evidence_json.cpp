@@ -44,6 +44,7 @@ Json views_to_json(const std::vector<ViewProbe>& views) {
 Evidence evidence_from(const Json& json) {
   Evidence out;
   out.pictures = json.at("pictures");
+  out.drawn_from = json.at("drawn_from");
   out.classes = json.at("classes");
   out.distinct = number(json, "distinct");
   for (const Json& d : json.at("depths"))
@@ -53,6 +54,7 @@ Evidence evidence_from(const Json& json) {
     out.curve.push_back(
         {p.at("pictures"), number(p, "accuracy"), number(p, "loss")});
   out.accuracy_error = number(json, "accuracy_error");
+  out.weighted_error = number(json, "weighted_error");
   out.flips = views_from(json.at("flips"));
   out.views = views_from(json.at("views"));
   out.log_me = number(json, "log_me");
@@ -73,11 +75,13 @@ Json to_json(const Evidence& e) {
     curve.push_back(
         {{"pictures", p.pictures}, {"accuracy", p.accuracy}, {"loss", p.loss}});
   return {{"pictures", e.pictures},
+          {"drawn_from", e.drawn_from},
           {"classes", e.classes},
           {"distinct", e.distinct},
           {"depths", depths},
           {"curve", curve},
           {"accuracy_error", e.accuracy_error},
+          {"weighted_error", e.weighted_error},
           {"flips", views_to_json(e.flips)},
           {"views", views_to_json(e.views)},
           {"log_me", e.log_me},
@@ -102,8 +106,19 @@ double Evidence::growth() const {
   return std::max(0.0, -(n * sxy - sx * sy) / spread);
 }
 
+double Evidence::times_more() const {
+  return std::max(1.0, static_cast<double>(drawn_from) /
+                           static_cast<double>(std::max<int64_t>(pictures, 1)));
+}
+
 double Evidence::error_with(double times) const {
   return head_room() * std::pow(times, -growth());
+}
+
+double Evidence::error_in_all() const {
+  const double error =
+      std::isnan(weighted_error) ? head_room() : weighted_error;
+  return measured() ? error * std::pow(times_more(), -growth()) : 0;
 }
 
 }  // namespace engraft

@@ -35,7 +35,7 @@ double share_won(const PlanInputs& inputs) {
 }  // namespace
 
 double open_pictures(const PlanInputs& inputs) {
-  return inputs.evidence.head_room() * inputs.evidence.distinct *
+  return inputs.evidence.error_in_all() * inputs.evidence.distinct *
          static_cast<double>(training_pictures(inputs));
 }
 
@@ -47,7 +47,9 @@ double openness(const PlanInputs& inputs) {
 }
 
 double expected_gain(const PlanInputs& inputs) {
-  return share_won(inputs) * inputs.evidence.head_room();
+  // To a tenth of a point, so that what is decided is what is printed.
+  return std::round(1000 * share_won(inputs) * inputs.evidence.head_room()) /
+         1000;
 }
 
 Worth judge_worth(const PlanInputs& inputs) {

@@ -1,5 +1,6 @@
 #include "policy/near_duplicates.h"
 
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -20,8 +21,8 @@ torch::Tensor cosines(const torch::Tensor& rows, bool centre_columns) {
 
 }  // namespace
 
-int64_t count_distinct(const torch::Tensor& thumbnails,
-                       const torch::Tensor& features) {
+torch::Tensor group_near_duplicates(const torch::Tensor& thumbnails,
+                                    const torch::Tensor& features) {
   const auto alike = (cosines(thumbnails, false).gt(kAlikeThumbnails) &
                       cosines(features, true).gt(kAlikeFeatures))
                          .triu(1)
@@ -33,15 +34,27 @@ int64_t count_distinct(const torch::Tensor& thumbnails,
     while (parent[i] != i) i = parent[i] = parent[parent[i]];
     return i;
   };
-  int64_t groups = count;
   const auto pairs = alike.accessor<int64_t, 2>();
-  for (int64_t p = 0; p < alike.size(0); ++p) {
-    const int64_t a = root(pairs[p][0]), b = root(pairs[p][1]);
-    if (a == b) continue;
-    parent[a] = b;
-    --groups;
-  }
-  return groups;
+  for (int64_t p = 0; p < alike.size(0); ++p)
+    parent[root(pairs[p][0])] = root(pairs[p][1]);
+  std::map<int64_t, int64_t> numbers;
+  std::vector<int64_t> out;
+  for (int64_t i = 0; i < count; ++i)
+    out.push_back(numbers.emplace(root(i), std::ssize(numbers)).first->second);
+  return torch::tensor(out, torch::kLong);
+}
+
+double estimate_groups(const torch::Tensor& groups, int64_t population) {
+  const auto sizes = std::get<2>(at::_unique2(groups, true, false, true));
+  const auto seen = static_cast<double>(sizes.numel());
+  const auto drawn = static_cast<double>(groups.numel());
+  const auto all = static_cast<double>(population);
+  const auto once = sizes.eq(1).sum().item<double>();
+  const auto twice = sizes.eq(2).sum().item<double>();
+  if (drawn >= all || once == 0) return seen;
+  const double by_twice = twice > 0 ? 2 * twice * drawn / (drawn - 1) : 0;
+  const double by_once = once * drawn / (all - drawn);
+  return seen + once * once / (by_twice + by_once);
 }
 
 }  // namespace engraft

@@ -63,28 +63,41 @@ std::string why_size(int64_t total, int64_t classes) {
 std::string what_kind(const Similarity& s) {
   constexpr double kMostlyGrey = 0.5, kEnlarged = 2;
   std::string out;
-  if (s.grey >= kMostlyGrey) out += ", without colour";
+  if (s.grey >= kMostlyGrey)
+    out += s.grey < 1 ? ", mostly without colour" : ", without colour";
   if (s.shorter_side > 0 && s.resized_side >= kEnlarged * s.shorter_side)
     out += text(", enlarged from ", s.shorter_side, " to ", s.resized_side,
                 " pixels");
   return out;
 }
 
-std::string why_similarity(const Similarity& s) {
+/// To so many digits.
+std::string spelled(double value, int digits) {
+  return text(std::fixed, std::setprecision(digits), value);
+}
+
+/// hedged  the plan tries more than the verdict says
+std::string why_similarity(const Similarity& s, bool hedged) {
+  // As many digits as tell on which side of the border it is.
+  int digits = 2;
+  while (digits < 5 && s.value != s.border &&
+         spelled(s.value, digits) == spelled(s.border, digits))
+    ++digits;
+  const std::string value = spelled(s.value, digits),
+                    border = spelled(s.border, digits);
   std::ostringstream out;
-  out.precision(2);
-  out << std::fixed;
   const bool similar = s.verdict == SimilarityClass::similar;
   if (s.method == "given") return "given: --similarity";
   if (s.method == "batch_norm")
-    out << "early features vary by a mean factor of e^" << s.value
+    out << "early features vary by a mean factor of e^" << value
         << " from the model's own pictures, " << (similar ? "at most" : "above")
-        << " e^" << s.border;
+        << " e^" << border;
   else
-    out << "the original head's mean confidence is " << s.value << ", "
-        << (similar ? "at least " : "below ") << s.border;
+    out << "the original head's mean confidence is " << value << ", "
+        << (similar ? "at least " : "below ") << border;
   out << " (" << s.images << " pictures" << what_kind(s) << ")";
-  if (s.uncertain) out << "; near the border, so both are allowed for";
+  if (s.uncertain)
+    out << "; near the border" << (hedged ? ", so both are allowed for" : "");
   return out.str();
 }
 
@@ -103,7 +116,7 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
   plan.evidence = inputs.evidence;
   plan.similarity = inputs.similarity;
   decisions.add("similarity", std::string(name_of(plan.similarity.verdict)),
-                why_similarity(plan.similarity));
+                why_similarity(plan.similarity, inputs.evidence.measured()));
   const Quadrant& quadrant = find_quadrant(plan.size, plan.similarity.verdict);
   const Planning p{inputs, options, quadrant, cut, total, plan, decisions};
   decide_blocks(p, freeze_override);

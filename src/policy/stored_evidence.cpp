@@ -9,13 +9,14 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kStoredBytes = 16 << 10;
-constexpr int64_t kVersion = 3;
+constexpr int64_t kVersion = 4;
 
 }  // namespace
 
 StoredEvidence::StoredEvidence(const BlockChain& chain,
                                const EvidenceOptions& options,
-                               const std::vector<Sample>& samples)
+                               const std::vector<Sample>& samples,
+                               const std::vector<int64_t>& counts)
     : rows_(row_cache_options(options.cache),
             content_hash("evidence " + std::to_string(kVersion) + " " +
                          chain.fingerprint(chain.num_blocks() + 1) + " " +
@@ -25,6 +26,7 @@ StoredEvidence::StoredEvidence(const BlockChain& chain,
   std::string pictures;
   for (const Sample& s : samples)
     pictures += s.content + " " + std::to_string(s.label) + "\n";
+  for (const int64_t count : counts) pictures += std::to_string(count) + "\n";
   const ContentHash hash = content_hash(pictures);
   key_ = {hash.high, hash.low};
 }

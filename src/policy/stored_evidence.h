@@ -15,8 +15,10 @@ Evidence evidence_from(const Json& json);
 class StoredEvidence {
  public:
   /// That of these pictures with this chain; nothing is kept without a cache.
+  /// counts  of what they were drawn from, which it depends on too
   StoredEvidence(const BlockChain& chain, const EvidenceOptions& options,
-                 const std::vector<Sample>& samples);
+                 const std::vector<Sample>& samples,
+                 const std::vector<int64_t>& counts);
 
   /// Nothing where none is kept.
   std::optional<Evidence> read() const;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "policy/stored_evidence.h"
 #include "support/tiny_training.h"
@@ -32,6 +33,9 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   const auto [evidence, features] = measure(folder);
   ASSERT_TRUE(evidence.measured());
   EXPECT_EQ(evidence.pictures, std::ssize(folder.train));
+  EXPECT_EQ(evidence.drawn_from, evidence.pictures);
+  EXPECT_EQ(evidence.times_more(), 1);
+  EXPECT_NEAR(evidence.weighted_error, evidence.head_room(), 1e-9);
   EXPECT_EQ(evidence.classes, 3);
   ASSERT_GE(evidence.depths.size(), 2u);
   for (size_t i = 1; i < evidence.depths.size(); ++i)
@@ -121,7 +125,7 @@ TEST_F(MeasureEvidence, IsKeptAlsoWhereAFigureIsNoNumber) {
   options.input = classifier_.input;
   options.cache.cache = folder_ / "cache";
   const ImageFolder folder = scan();
-  StoredEvidence stored(chain_, options, folder.train);
+  StoredEvidence stored(chain_, options, folder.train, {7, 7, 7});
   EXPECT_FALSE(stored.read());
   Evidence evidence;
   evidence.pictures = 7;
@@ -132,6 +136,8 @@ TEST_F(MeasureEvidence, IsKeptAlsoWhereAFigureIsNoNumber) {
   ASSERT_TRUE(known);
   EXPECT_EQ(known->pictures, 7);
   EXPECT_EQ(known->leep, -0.5);
+  // Drawn from more they would say something else.
+  EXPECT_FALSE(StoredEvidence(chain_, options, folder.train, {7, 7, 8}).read());
   EXPECT_TRUE(std::isnan(known->log_me));
 }
 
@@ -165,6 +171,58 @@ TEST_F(MeasureEvidence, OfOnePictureAClassThereIsNone) {
   EXPECT_FALSE(measure(folder).evidence.measured());
 }
 
+TEST_F(MeasureEvidence, APictureAloneInItsClassLeavesTheOthers) {
+  ImageFolder folder = scan();
+  std::erase_if(folder.train, [first = true](const Sample& s) mutable {
+    return s.label == 0 && !std::exchange(first, s.label != 0);
+  });
+  EXPECT_EQ(folder.counts(folder.train)[0], 1);
+  EXPECT_TRUE(measure(folder).evidence.measured());
+}
+
+TEST_F(MeasureEvidence, LooksAtSomeOfEachOfManyClasses) {
+  EXPECT_EQ(evidence_pictures(chain_, 10), 1000);
+  EXPECT_EQ(evidence_pictures(chain_, 700), 1400);
+  EXPECT_EQ(evidence_pictures(chain_, 5000), 4000);
+}
+
+TEST_F(MeasureEvidence, LooksAtNoMoreThanAreAskedFor) {
+  EvidenceOptions options;
+  options.input = classifier_.input;
+  options.cache.cache = "none";
+  options.most_pictures = 12;
+  const ImageFolder folder = scan();
+  const Evidence evidence = measure_evidence(chain_, folder, options).evidence;
+  EXPECT_EQ(evidence.pictures, 12);
+  EXPECT_EQ(evidence.drawn_from, std::ssize(folder.train));
+  EXPECT_EQ(evidence.times_more(), std::ssize(folder.train) / 12.0);
+}
+
+TEST_F(MeasureEvidence, CopiesAreHeldOutTogetherAndCountOnce) {
+  // Noise of two classes that nothing tells apart, each picture four times:
+  // twice nearly the same and with a copy of each.
+  cv::RNG random(3);
+  for (int i = 0; i < 40; ++i) {
+    cv::Mat picture(24, 24, CV_8UC3);
+    random.fill(picture, cv::RNG::UNIFORM, 0, 250);
+    cv::Mat near = picture.clone();
+    near.at<uchar>(12, 12) ^= 1;
+    const std::string name =
+        folder_ / ("noise/" + std::to_string(i % 2) + "/" + std::to_string(i));
+    for (const char* copy : {"", "b"}) {
+      test::write_picture(name + copy + ".png", picture);
+      test::write_picture(name + copy + "c.png", near);
+    }
+  }
+  ImageFolder folder = scan_image_folder(folder_ / "noise", {}, 1, "");
+  folder.train.insert(folder.train.end(), folder.val.begin(), folder.val.end());
+  const Evidence evidence = measure(folder).evidence;
+  EXPECT_EQ(std::ssize(folder.train), 160);
+  EXPECT_EQ(evidence.drawn_from, 80);
+  EXPECT_NEAR(evidence.distinct, 0.25, 0.02);
+  EXPECT_LT(evidence.accuracy(), 0.75);  // 1 where one tells the other
+}
+
 TEST(Evidence, TheCurveIsFittedByAPowerOfThePictures) {
   Evidence evidence;
   evidence.pictures = 1000;
@@ -175,6 +233,11 @@ TEST(Evidence, TheCurveIsFittedByAPowerOfThePictures) {
   EXPECT_NEAR(evidence.growth(), 0.5, 1e-6);
   EXPECT_NEAR(evidence.head_room(), 0.2, 1e-9);
   EXPECT_NEAR(evidence.error_with(4), 0.1, 1e-6);
+  EXPECT_NEAR(evidence.error_in_all(), 0.2, 1e-9);
+  evidence.drawn_from = 4000;
+  EXPECT_NEAR(evidence.error_in_all(), 0.1, 1e-6);
+  evidence.weighted_error = 0.3;
+  EXPECT_NEAR(evidence.error_in_all(), 0.15, 1e-6);
   evidence.curve.resize(1);
   EXPECT_EQ(evidence.growth(), 0);
 }

@@ -250,6 +250,99 @@ TEST(ChoosePlan, SaysWhatElseIsUnlikeThePretraining) {
       << because();
 }
 
+TEST(ChoosePlan, NumbersThatAreComparedDoNotLookTheSame) {
+  PlanInputs in = inputs(99, SimilarityClass::different);
+  const auto because = [&] {
+    return reason(choose_plan(in, {}, {}), "similarity").because;
+  };
+  in.similarity.border = 0.65;
+  in.similarity.value = 0.6521;
+  in.similarity.uncertain = true;
+  EXPECT_NE(because().find("e^0.652 from the model's own pictures, above "
+                           "e^0.650"),
+            std::string::npos)
+      << because();
+  // What is not measured hedges nothing.
+  EXPECT_TRUE(because().ends_with("near the border")) << because();
+  in.evidence = with_probe(99, SimilarityClass::different, 0.9).evidence;
+  EXPECT_TRUE(because().ends_with("both are allowed for")) << because();
+  // A gain that is printed as a point is one.
+  in = with_probe(51, SimilarityClass::different, 1 - 9.7 / 500);
+  EXPECT_NE(
+      reason(choose_plan(in, {}, {}), "frozen").because.find("1.0 points"),
+      std::string::npos);
+  EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, -1);
+}
+
+TEST(ChoosePlan, OfOneBlockAllIsTrainedWhereThatMayPay) {
+  auto in = with_probe(50, SimilarityClass::different, 0.8);
+  in.num_blocks = 1;
+  in.block_parameters = {100};
+  EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, 0);
+  in.evidence.depths.back().accuracy = 0.999;
+  EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, 1);
+}
+
+TEST(ChoosePlan, SaysWhereTheTableIsAllThatItHas) {
+  const auto because = [](const PlanInputs& in) {
+    return reason(choose_plan(in, {}, {}), "frozen").because;
+  };
+  EXPECT_NE(because(inputs(9, SimilarityClass::similar)).find("table alone"),
+            std::string::npos);
+  EXPECT_EQ(because(with_probe(9, SimilarityClass::similar, 0.9)).find("table"),
+            std::string::npos);
+}
+
+TEST(ChoosePlan, ABudgetIsNoReasonForWhatIsChosenAnyhow) {
+  auto in = with_probe(150, SimilarityClass::similar, 0.999);
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  in.seconds = 1 + 1500 * 0.01;
+  PlanOptions options;
+  options.time = "16s";
+  const auto plan = choose_plan(in, options, {});
+  EXPECT_EQ(plan.views, 1);
+  EXPECT_EQ(reason(plan, "views").because,
+            "the pictures as they are; all that fits into --time 16s");
+  EXPECT_NE(reason(plan, "frozen").because.find("not worth its time"),
+            std::string::npos);
+  in = with_probe(150, SimilarityClass::similar, 0.8);
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  in.seconds = 1 + 1500 * 0.01;
+  EXPECT_EQ(reason(choose_plan(in, options, {}), "frozen").because,
+            "training blocks would take more than --time 16s");
+}
+
+TEST(ChoosePlan, ViewsSayHowOftenTheyAreUsed) {
+  const auto in = with_probe(50, SimilarityClass::different, 0.8);
+  const auto because = [&](int64_t epochs) {
+    PlanOptions options;
+    options.epochs = epochs;
+    return reason(choose_plan(in, options, {}), "views").because;
+  };
+  EXPECT_NE(because(12).find("12 epochs: a third of the work"),
+            std::string::npos);
+  EXPECT_NE(because(60).find("60 epochs: 1/8 of the work"), std::string::npos);
+  EXPECT_NE(because(4).find("4 epochs: half of the work"), std::string::npos);
+  EXPECT_EQ(because(2), "one for each epoch");
+}
+
+TEST(ChoosePlan, FewPicturesCannotTellViewsFromThePictures) {
+  auto in = with_probe(50, SimilarityClass::different, 0.9);
+  in.evidence.flips[0] = {"horizontal", 20, 0.75, 0.6, 1.3};
+  in.evidence.views = {{"standard", 20, 0.75, 0.6, 1.3}};
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_TRUE(plan.augment.flip);
+  for (const char* decision : {"flip", "augment"})
+    EXPECT_NE(reason(plan, decision).because.find("as many by chance"),
+              std::string::npos);
+  AugmentOptions none;
+  none.augment = AugmentStrength::none;
+  for (const Reason& r : choose_plan(in, {}, none).reasons)
+    EXPECT_NE(r.decision, "flip");
+}
+
 TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
   auto in = with_probe(50, SimilarityClass::similar, 0.95);
   in.similarity.border = 0.6;
@@ -367,6 +460,11 @@ TEST(ChoosePlan, MoreBlocksFollowWhereTheyAreAskedFor) {
   EXPECT_EQ(reason(head, "deeper").value, "no");
   in.solved_head = false;
   EXPECT_TRUE(choose_plan(in, options, {}).deeper.empty());
+  in = with_probe(1000, SimilarityClass::different, 0.8);
+  in.num_blocks = 4;
+  in.block_parameters.assign(4, 100);
+  EXPECT_EQ(reason(choose_plan(in, options, {}), "deeper").because,
+            "too few blocks are frozen for another stage");
 }
 
 TEST(ChoosePlan, ABudgetLeavesMoreBlocksOutFirst) {

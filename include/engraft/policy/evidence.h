@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -46,12 +47,18 @@ struct ViewProbe {
 /// only, no tensor. Nothing here has seen a validation or test picture.
 struct Evidence {
   int64_t pictures = 0;  ///< looked at; 0 when nothing was measured
+  /// Training pictures that they were drawn from, copies counted once.
+  int64_t drawn_from = 0;
   int64_t classes = 0;
-  /// Share of the pictures that are left when near-duplicates count once.
+  /// Share of all training pictures that is left when copies and
+  /// near-duplicates count once.
   double distinct = 1;
   std::vector<DepthProbe> depths;  ///< front to back; the last: all blocks
   std::vector<CurvePoint> curve;   ///< fewer to more pictures
   double accuracy_error = 0;  ///< standard error of the last probe's accuracy
+  /// Share of held-out pictures that it gets wrong where classes have their
+  /// shares of all training pictures; NaN: unknown.
+  double weighted_error = std::numeric_limits<double>::quiet_NaN();
   std::vector<ViewProbe> flips;
   std::vector<ViewProbe> views;  ///< random ones, not mirrored
   double log_me = 0;             ///< of the last features (You et al. 2021)
@@ -62,10 +69,15 @@ struct Evidence {
   double accuracy() const { return measured() ? depths.back().accuracy : 0; }
   /// Share of held-out pictures that the probe gets wrong.
   double head_room() const { return measured() ? 1 - accuracy() : 0; }
+  /// How many times as many pictures there are as were looked at.
+  double times_more() const;
   /// Exponent b of error = a n^-b, fitted to the curve; 0 for a flat one.
   double growth() const;
   /// What the curve says of the error with `times` as many pictures.
   double error_with(double times) const;
+  /// The share of all training pictures that a head which learns from all of
+  /// them would get wrong, were they held out.
+  double error_in_all() const;
 };
 
 Json to_json(const Evidence& evidence);
@@ -75,12 +87,14 @@ struct EvidenceOptions {
   int64_t threads = 0;
   InferenceKind inference = InferenceKind::automatic;
   CacheOptions cache;
-  std::string model, data;  ///< for people who look into the cache
+  std::string model, data;    ///< for people who look into the cache
+  int64_t most_pictures = 0;  ///< to look at; 0: evidence_pictures()
 };
 
 /// Pictures that measuring looks at: 1000, fewer for a model so heavy that
-/// they would take long, no fewer than 256.
-int64_t evidence_pictures(const BlockChain& chain);
+/// they would take long, but 256, and five in a class where that is no more
+/// than 1000. Of very many classes two each, up to 4000.
+int64_t evidence_pictures(const BlockChain& chain, int64_t classes);
 
 /// Last features that measuring came by, for who needs them next.
 struct KnownFeatures {
@@ -97,9 +111,10 @@ struct EvidenceResult {
 /// classes: one pass through all blocks, with probes at some depths on the way,
 /// and a second one over mirror images of some. A function of the pictures and
 /// the model; kept in the cache, and without features where it is found there.
-/// The chain must still have its original head. Nothing is measured
-/// (Evidence::measured() is false) where there are fewer than two pictures in a
-/// class or no block to cut behind.
+/// The chain must still have its original head. Near-duplicates are held out
+/// together, unless they are most of their class. Nothing is measured
+/// (Evidence::measured() is false) where there are not two pictures in each of
+/// two classes and as many on average, or no block to cut behind.
 EvidenceResult measure_evidence(const BlockChain& chain,
                                 const ImageFolder& folder,
                                 const EvidenceOptions& options,
