@@ -37,7 +37,7 @@ std::string ranking_text(const std::vector<RankedModel>& ranked) {
   std::vector<std::vector<std::string>> rows{
       {"model", "head alone", "loss", "LogME", "weights", "ms a picture", ""}};
   for (const RankedModel& model : ranked) {
-    const Evidence& e = model.plan.plan.evidence;
+    const Evidence& e = model.compared;
     rows.push_back(
         {model.plan.model,
          percent(e.accuracy()) + " +- " + fixed(100 * e.accuracy_error, 1),

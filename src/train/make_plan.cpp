@@ -86,8 +86,9 @@ void check_trainable(const ImageFolder& folder) {
 
 /// Measures the evidence.
 void look_closer(const PlanCommandOptions& options,
-                 const TrainCallbacks& callbacks, BlockChain& chain,
-                 torch::Device device, PlanInputs& inputs, PlanResult& out) {
+                 const TrainCallbacks& callbacks, int64_t most_pictures,
+                 BlockChain& chain, torch::Device device, PlanInputs& inputs,
+                 PlanResult& out) {
   EvidenceOptions wanted;
   wanted.input = out.classifier.input;
   wanted.threads = options.run.threads;
@@ -95,6 +96,7 @@ void look_closer(const PlanCommandOptions& options,
   wanted.cache = options.cache;
   wanted.model = out.model;
   wanted.data = options.data;
+  wanted.most_pictures = most_pictures;
   chain.to(device);
   const auto progress = [&](int64_t done, int64_t all) {
     if (!callbacks.progress) return;
@@ -162,7 +164,8 @@ PlanResult make_plan(const PlanCommandOptions& options,
   }
   clock.end("similarity");
   if (options.plan.freeze_until == "auto" && !out.classifier.frozen_graph)
-    look_closer(options, callbacks, chain, device, inputs, out);
+    look_closer(options, callbacks, run.most_pictures, chain, device, inputs,
+                out);
   clock.end("evidence");
   inputs.seconds = parse_duration(options.plan.time);
   if (inputs.seconds > 0) {

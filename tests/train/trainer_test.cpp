@@ -374,6 +374,41 @@ TEST_F(Train, ABudgetMeasuresWithoutATrace) {
     }
 }
 
+TEST_F(Train, ThePlanCannotSeeALeakOfHeldOutLabels) {
+  // Training pictures say nothing of their class; those held out wear it.
+  cv::RNG random(5);
+  const auto write = [&](const std::string& folder, const std::string& part,
+                         int count, bool leak) {
+    for (int c = 0; c < 3; ++c)
+      for (int i = 0; i < count; ++i) {
+        cv::Mat picture(24, 24, CV_8UC3);
+        random.fill(picture, cv::RNG::UNIFORM, 0, 255);
+        if (leak) picture = test::flat_picture(24, 24, cv::Scalar::all(90 * c));
+        picture.at<uchar>(0, 0) = static_cast<uchar>(i);  // no copies
+        test::write_picture(
+            folder_ / (folder + "/" + part + "/" + std::to_string(c) + "/" +
+                       std::to_string(i) + ".png"),
+            picture);
+      }
+  };
+  write("leak", "train", 20, false);
+  std::filesystem::create_directory(folder_ / "none");
+  std::filesystem::copy(folder_ / "leak/train", folder_ / "none/train",
+                        std::filesystem::copy_options::recursive);
+  for (const char* part : {"val", "test"}) {
+    write("leak", part, 9, true);
+    write("none", part, 9, false);
+  }
+  const auto planned = [&](const std::string& data) {
+    auto o = options();
+    o.base.data = folder_ / data;
+    return to_json(make_plan(o.base).plan);
+  };
+  const Json leak = planned("leak");
+  EXPECT_EQ(leak, planned("none"));
+  EXPECT_LT(leak["evidence"]["depths"].back()["accuracy"], 0.6);
+}
+
 TEST_F(Train, ALastPictureAloneLeavesNumbers) {
   // Batch norm of pooled features, one value a channel and picture.
   const auto model = tiny::pooled_norm();

@@ -150,6 +150,7 @@ struct PlannedRun {
   std::optional<GivenStatistics> bn_statistics;
   /// The pictures of options.data, for those who have looked already.
   const ImageFolder* found = nullptr;
+  int64_t most_pictures = 0;  ///< as EvidenceOptions::most_pictures
 };
 PlanResult make_plan(const PlanCommandOptions& options,
                      const TrainCallbacks& callbacks = {},
