@@ -209,6 +209,8 @@ class Search {
             {"format", kFormat},
             {"plan",
              {{"freeze-until", own.base.plan.freeze_until},
+              {"epochs", own.base.plan.epochs.value_or(0)},
+              {"backbone-lr", own.base.plan.backbone_lr.value_or(0)},
               {"augment", to_json(own.base.augment)}}},
             {"flags", flags}};
   }
