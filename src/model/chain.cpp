@@ -8,9 +8,21 @@
 #include "engraft/model/ensemble.h"
 #include "engraft/threads.h"
 #include "model/chain_state.h"
+#include "model/graph.h"
 #include "model/normalise.h"
 
 namespace engraft {
+namespace {
+
+std::string hash_of(const torch::Tensor& tensor) {
+  const auto bytes = tensor.detach().cpu().contiguous();
+  return content_hash(
+             std::string_view(static_cast<const char*>(bytes.data_ptr()),
+                              bytes.nbytes()))
+      .hex();
+}
+
+}  // namespace
 
 BlockChain::BlockChain(const Classifier& classifier)
     : state_(std::make_unique<State>()) {
@@ -136,14 +148,15 @@ std::vector<torch::Tensor> BlockChain::running_statistics(int64_t begin) const {
 std::vector<double> BlockChain::batch_norm_momenta(int64_t begin,
                                                    int64_t end) const {
   std::vector<double> out;
+  if (state_->regularisers.bn_statistics == BatchNormStatistics::running)
+    return out;
   for (int64_t i = begin; i < end; ++i)
     for_each_node(
         state_->blocks().at(static_cast<size_t>(i)).graph->block(),
         [&](Node* node) {
-          if (is_batch_norm(node))
+          if (is_batch_norm(node) && !is_none(node->input(3)))
             out.push_back(statistics_momentum(node, state_->regularisers));
         });
-  std::erase(out, 0.0);
   return out;
 }
 
@@ -191,15 +204,22 @@ int64_t BlockChain::find_block(const std::string& name) const {
 }
 
 std::string BlockChain::fingerprint(int64_t end) const {
-  std::string text = prefix_graph(*this, end)->toString(false);
+  const auto graph = prefix_graph(*this, end);
+  std::string text = graph->toString(false);
+  // Of a large constant the text has no number.
+  for_each_node(graph->block(), [&](torch::jit::Node* node) {
+    if (node->kind() != torch::jit::prim::Constant || !node->hasUses()) return;
+    const auto value = torch::jit::toIValue(node->output());
+    if (!value) return;
+    if (value->isTensor() && value->toTensor().defined())
+      text += hash_of(value->toTensor());
+    if (value->isTensorList())
+      for (const torch::Tensor& tensor : value->toTensorVector())
+        text += hash_of(tensor);
+  });
   for (int64_t i = 0; i < end; ++i)
-    for (const torch::Tensor& tensor : state_->blocks()[i].tensors) {
-      const auto bytes = tensor.detach().cpu().contiguous();
-      text += content_hash(
-                  std::string_view(static_cast<const char*>(bytes.data_ptr()),
-                                   bytes.nbytes()))
-                  .hex();
-    }
+    for (const torch::Tensor& tensor : state_->blocks()[i].tensors)
+      text += hash_of(tensor);
   return content_hash(text).hex();
 }
 

@@ -319,11 +319,34 @@ void simplify(std::shared_ptr<Graph>& graph) {
   }
 }
 
+/// Of stochastic depth by floor(p + rand(...)), whose expectation is p; null
+/// where a node is not that.
+Value* survival_probability(Node* node) {
+  static const auto kFloor = aten_symbol("floor"),
+                    kFloorInPlace = aten_symbol("floor_"),
+                    kRand = aten_symbol("rand"),
+                    kRandLike = aten_symbol("rand_like");
+  if (node->kind() != kFloor && node->kind() != kFloorInPlace) return nullptr;
+  const Node* sum = node->input(0)->node();
+  if (sum->kind() != aten::add && sum->kind() != aten::add_) return nullptr;
+  for (const size_t drawn : {0, 1}) {
+    const auto kind = sum->input(drawn)->node()->kind();
+    const auto p = torch::jit::toIValue(sum->input(1 - drawn));
+    if ((kind == kRand || kind == kRandLike) && p &&
+        (p->isDouble() || (p->isTensor() && p->toTensor().numel() == 1)))
+      return node->owningGraph()->insertConstant(
+          p->isDouble() ? p->toDouble() : p->toTensor().item<double>());
+  }
+  return nullptr;
+}
+
 ModeCounts set_evaluation_mode(Graph& graph) {
   static const auto kBernoulli = aten_symbol("bernoulli_");
   static const auto kAttention = aten_symbol("scaled_dot_product_attention");
   ModeCounts counts;
   for_each_node(graph.block(), [&](Node* node) {
+    // Standardised weights, say: there is nothing else to normalise by.
+    if (is_batch_norm(node) && is_none(node->input(3))) return;
     const size_t flag = is_batch_norm(node) ? 5 : 2;
     torch::jit::WithInsertPoint guard(node);
     if (is_batch_norm(node) || is_dropout(node)) {
@@ -348,6 +371,11 @@ ModeCounts set_evaluation_mode(Graph& graph) {
       node->output()->replaceAllUsesWith(
           graph.insert(aten::fill_, {node->input(0), node->input(1)}));
       node->destroy();
+    } else if (Value* kept = survival_probability(node)) {
+      counts.baked_dropouts += 1;
+      node->output()->replaceAllUsesWith(
+          graph.insert(aten::full_like, {node->input(0), kept}));
+      node->destroy();
     } else if (node->kind() == aten::add_ && !node->output()->hasUses() &&
                node->input(0)->node()->kind() == prim::GetAttr &&
                node->input(0)->node()->s(c10::attr::name) ==
@@ -358,18 +386,18 @@ ModeCounts set_evaluation_mode(Graph& graph) {
   return counts;
 }
 
-std::vector<int64_t> output_size(const LoweredGraph& lowered,
-                                 int64_t input_size) {
+torch::Tensor output_of(const LoweredGraph& lowered,
+                        const torch::Tensor& images) {
   torch::NoGradGuard no_grad;
   torch::jit::Stack stack;
   const auto device = lowered.tensors.empty()
                           ? torch::Device(torch::kCPU)
                           : lowered.tensors[0].tensor.device();
-  stack.emplace_back(torch::zeros({1, 3, input_size, input_size}).to(device));
+  stack.emplace_back(images.to(device));
   for (const NamedTensor& t : lowered.tensors) stack.emplace_back(t.tensor);
   const torch::jit::Code code(lowered.graph, "forward");
   torch::jit::InterpreterState(code).run(stack);
-  return stack.at(0).toTensor().sizes().vec();
+  return stack.at(0).toTensor();
 }
 
 std::string last_line(const std::string& what) {

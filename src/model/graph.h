@@ -69,9 +69,9 @@ Output resolve_output(const Graph& graph, const std::string& path);
 /// Makes `value` the only output.
 void return_only(Graph& graph, Value* value);
 
-/// Shape of the first output for one black image of the given side.
-std::vector<int64_t> output_size(const LoweredGraph& lowered,
-                                 int64_t input_size);
+/// What it gives for images, float32 [N, 3, S, S], run node by node.
+torch::Tensor output_of(const LoweredGraph& lowered,
+                        const torch::Tensor& images);
 
 /// The sentence of a TorchScript error that says what went wrong.
 std::string last_line(const std::string& what);

@@ -34,7 +34,14 @@ void to_float32(Classifier& classifier) {
            ": has integer (quantized) weights, which cannot be trained; "
            "export the float model");
   if (converted == 0) return;
-  classifier.module.to(at::kFloat);
+  // Module::to would make numbers of indices and masks too.
+  const auto convert = [](const at::Tensor& tensor) {
+    if (tensor.is_floating_point())
+      at::Tensor(tensor).set_data(tensor.to(at::kFloat));
+  };
+  for (const at::Tensor& tensor : classifier.module.parameters())
+    convert(tensor);
+  for (const at::Tensor& tensor : classifier.module.buffers()) convert(tensor);
   classifier.notes.push_back(std::to_string(converted) +
                              " tensors of another precision became float32");
 }
@@ -178,7 +185,8 @@ constexpr int64_t kUsualSizes[] = {224, 32,  28,  64,  96,  112, 128, 160,
 /// said.
 std::string try_size(const LoweredGraph& lowered, int64_t size) {
   try {
-    const auto sizes = output_size(lowered, size);
+    const auto sizes =
+        output_of(lowered, torch::zeros({1, 3, size, size})).sizes();
     if (sizes.size() == 2 && sizes[0] == 1) return "";
     std::ostringstream shape;
     shape << "its output for one image has the shape ["
@@ -189,6 +197,32 @@ std::string try_size(const LoweredGraph& lowered, int64_t size) {
     if (is_out_of_memory(error)) throw;
     return last_line(error.what());
   }
+}
+
+/// Two times one image: a batch of any size is taken, and nothing is drawn.
+void check_two_images(const Classifier& classifier,
+                      const LoweredGraph& lowered) {
+  const int64_t size = classifier.input.crop;
+  const auto image =
+      torch::linspace(-1, 1, 3 * size * size).reshape({1, 3, size, size});
+  torch::Tensor both;
+  try {
+    both = output_of(lowered, torch::cat({image, image}));
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
+    fail(Fault::model, classifier.path,
+         ": takes one image, but not two: ", last_line(error.what()),
+         "; its batch size became a constant when it ",
+         "was traced. Trace it on two images, or use torch.jit.script");
+  }
+  const double scale = both.abs().max().item<double>();
+  if (both.dim() != 2 || both.size(0) != 2 ||
+      !torch::allclose(both[0], both[1], 1e-3, 1e-3 * scale + 1e-6,
+                       /*equal_nan=*/true))
+    fail(
+        Fault::model, classifier.path, ": gives two different outputs for the ",
+        "same image: it draws random numbers, as in training. Export it after ",
+        "model.eval()");
 }
 
 void find_size(Classifier& classifier, const LoweredGraph& lowered,
@@ -231,8 +265,10 @@ void normalise_module(Classifier& classifier, bool size_is_given,
   }
   const bool thawed = thaw_constants(classifier);
   return_only(*lowered.graph, output.logits);
-  if (classifier.record.is_null() && check == SizeCheck::run)
+  if (classifier.record.is_null() && check == SizeCheck::run) {
     find_size(classifier, lowered, size_is_given);
+    check_two_images(classifier, lowered);
+  }
   if (output.plain() && !thawed)
     classifier.lowered = std::make_shared<LoweredGraph>(std::move(lowered));
 }

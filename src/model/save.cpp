@@ -16,12 +16,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The file that a link stands for, which may not be there yet.
+std::string behind_links(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as Linux follows
+  std::error_code error;
+  fs::path file = path;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(file, error); ++i) {
+    const fs::path target = fs::read_symlink(file, error);
+    if (error) break;
+    file = file.parent_path() / target;
+  }
+  return file.string();
+}
+
 /// A temporary file beside its destination; gone unless committed.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path)
-      : path_(fs::is_symlink(path) ? fs::canonical(path).string() : path),
-        temporary_(path_ + ".XXXXXX") {
+      : path_(behind_links(path)), temporary_(path_ + ".XXXXXX") {
     fd_ = ::mkstemp(temporary_.data());
     if (fd_ < 0) io_error();
   }
@@ -95,7 +107,9 @@ void save_classifier(const Classifier& classifier, const std::string& path) {
   AtomicFile file(path);
   torch::jit::ExtraFilesMap extra;
   if (!classifier.record.is_null())
-    extra["engraft.json"] = classifier.record.dump(1);
+    // Paths in it may hold any bytes.
+    extra["engraft.json"] = classifier.record.dump(
+        1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
   torch::jit::ExportModule(
       classifier.module,
       [&](const void* data, size_t size) { return file.write(data, size); },
@@ -113,9 +127,11 @@ void save_or_rescue(const Classifier& classifier, const std::string& path) {
   try {
     save_classifier(classifier, path);
   } catch (const Error& lost) {
+    std::error_code error;
+    const fs::path folder = fs::temp_directory_path(error);
+    if (error) throw;
     const std::string rescue =
-        fs::temp_directory_path() /
-        ("engraft-" + std::to_string(::getpid()) + ".pt");
+        folder / ("engraft-" + std::to_string(::getpid()) + ".pt");
     try {
       save_classifier(classifier, rescue);
     } catch (const Error&) {

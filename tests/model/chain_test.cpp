@@ -18,6 +18,22 @@ torch::Tensor whole(Classifier& classifier, const torch::Tensor& images) {
       .toTensor();
 }
 
+TEST(Fingerprint, KnowsTheWeightsOfAFrozenGraph) {
+  const auto print = [](float change) {
+    const Classifier model = make_classifier(tiny::frozen(), tiny::input());
+    for (auto* node :
+         model.module.get_method("forward").graph()->block()->nodes())
+      if (node->kind() == torch::jit::prim::Constant) {
+        const auto value = torch::jit::toIValue(node->output());
+        if (value && value->isTensor() && value->toTensor().dim() == 4)
+          value->toTensor().flatten()[0] += change;
+      }
+    return BlockChain(model).fingerprint(1);
+  };
+  EXPECT_EQ(print(0), print(0));
+  EXPECT_NE(print(0), print(0.5));
+}
+
 class EveryModel : public testing::TestWithParam<int> {
  protected:
   static torch::jit::Module make(int index) {

@@ -269,5 +269,48 @@ TEST(SaveClassifier, PythonLoadsTheFileAndAgrees) {
   }
 }
 
+TEST(Classifier, StandardisedWeightsStayThatInEvaluation) {
+  auto module = tiny::standardised();
+  torch::NoGradGuard no_grad;
+  const auto x = tiny::images(3);
+  const auto expected = module.forward({x}).toTensor();
+  Classifier model = make_classifier(module, tiny::input());
+  EXPECT_EQ(model.baked_batch_norms, 0);
+  EXPECT_TRUE(torch::allclose(model.module.forward({x}).toTensor(), expected));
+  const BlockChain chain(model);
+  EXPECT_TRUE(torch::allclose(chain.run(x, 0, chain.num_blocks() + 1), expected,
+                              1e-4, 1e-5));
+}
+
+TEST(Classifier, StochasticDepthOfATraceIsSwitchedOff) {
+  Classifier model = make_classifier(tiny::random_depth(true), tiny::input());
+  EXPECT_EQ(model.baked_dropouts, 1);
+  torch::NoGradGuard no_grad;
+  const auto x = tiny::images(3);
+  const auto expected = make_classifier(tiny::traced(false), tiny::input())
+                            .module.forward({x})
+                            .toTensor();
+  EXPECT_TRUE(torch::allclose(model.module.forward({x}).toTensor(), expected,
+                              1e-4, 1e-5));
+}
+
+TEST(Classifier, WhatDrawsNumbersOrTakesOneImageIsRefused) {
+  EXPECT_FAULT(make_classifier(tiny::random_depth(false), tiny::input()),
+               Fault::model, "draws random numbers");
+  EXPECT_FAULT(make_classifier(tiny::one_image(), tiny::input()), Fault::model,
+               "takes one image, but not two");
+}
+
+TEST(Classifier, HalfPrecisionLeavesWholeNumbersAlone) {
+  const auto module = tiny::traced(true);
+  torch::NoGradGuard no_grad;
+  for (const at::Tensor& tensor : module.parameters())
+    at::Tensor(tensor).set_data(tensor.to(at::kHalf));
+  const Classifier model = make_classifier(module, tiny::input());
+  EXPECT_EQ(model.module.attr("c1").toTensor().scalar_type(), at::kFloat);
+  EXPECT_EQ(model.module.attr("num_batches_tracked").toTensor().scalar_type(),
+            at::kLong);
+}
+
 }  // namespace
 }  // namespace engraft

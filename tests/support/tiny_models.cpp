@@ -127,6 +127,30 @@ Module conv_head(int64_t classes) {
              "  return torch.flatten(y, 1)\n"));
 }
 
+Module standardised(int64_t classes) {
+  return backbone("standardised", classes)
+      .define(source("False", kLinear, "",
+                     "  w = torch.batch_norm(self.c1.reshape([1, 8, -1]), "
+                     "None, None, None, None, True, 0.0, 1e-5, True)\n"
+                     "  x = torch.conv2d(x, w.reshape([8, 3, 3, 3]), None, "
+                     "[1, 1], [1, 1])[:, :3]\n"));
+}
+
+Module random_depth(bool known, int64_t classes) {
+  return backbone("random_depth", classes)
+      .define(source("False", kLinear,
+                     known ? "  m = torch.floor(torch.rand([batch, 1, 1, 1]) + "
+                             "0.8)\n"
+                             "  r = r / 0.8 * m\n"
+                           : "  r = r * torch.rand([batch, 1, 1, 1])\n"));
+}
+
+Module one_image(int64_t classes) {
+  return backbone("one_image", classes)
+      .define(source(
+          "False", "  f = torch.reshape(f, [1, 12])\n" + std::string(kLinear)));
+}
+
 Module pooled_norm(int64_t classes) {
   Builder b = backbone("pooled_norm", classes);
   return b.norm("n6", 12).define(

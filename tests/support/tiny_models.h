@@ -49,6 +49,14 @@ torch::jit::Module ending(const std::string& kind, int64_t classes = 5);
 /// Convolutions with each activation that can be fused, zeros put around their
 /// inputs, and shortcuts with and without one.
 torch::jit::Module activations(int64_t classes = 5);
+/// A convolution whose weight is standardised by a batch norm of its own,
+/// without running statistics, as timm does.
+torch::jit::Module standardised(int64_t classes = 5);
+/// Stochastic depth by floor(p + rand), as a trace in train mode leaves it;
+/// known: in the usual form, else by a factor that is nothing known.
+torch::jit::Module random_depth(bool known, int64_t classes = 5);
+/// Features of a batch of one image, and of no other.
+torch::jit::Module one_image(int64_t classes = 5);
 /// A batch norm between the pooled features and the linear layer.
 torch::jit::Module pooled_norm(int64_t classes = 5);
 /// Two layers with one weight.

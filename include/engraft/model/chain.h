@@ -122,8 +122,8 @@ class BlockChain {
   std::vector<torch::Tensor> running_statistics(int64_t begin) const;
 
   /// Weights of a new batch in the running statistics of the batch norms of
-  /// blocks [begin, end) that BlockMode::training moves; LibTorch's default
-  /// where the graph computes it.
+  /// blocks [begin, end) that BlockMode::training normalises by the batch;
+  /// LibTorch's default where the graph computes it.
   std::vector<double> batch_norm_momenta(int64_t begin, int64_t end) const;
 
   /// The first block from `begin` on that draws numbers in BlockMode::sampling.
