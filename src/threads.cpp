@@ -166,13 +166,15 @@ ComputeTeam::ComputeTeam() : state_(std::make_unique<State>()) {
   const int count = at::get_num_threads();
   if (count <= 1) return;
   std::latch ready(count);
-  for (int i = 0; i < count; ++i)
-    state_->threads.emplace_back([this, &ready] {
-      at::get_num_threads();  // the lazy set-up would undo what follows
-      at::set_num_threads(1);
-      ready.count_down();
-      state_->work();
-    });
+  const auto run = [this, &ready] {
+    at::get_num_threads();  // the lazy set-up would undo what follows
+    at::set_num_threads(1);
+    ready.count_down();
+    state_->work();
+  };
+  start_threads(state_->threads, count, run);
+  // The machine may give fewer.
+  ready.count_down(count - std::ssize(state_->threads));
   ready.wait();
   // LibTorch remembers the last number set for threads to come.
   at::set_num_threads(count);
@@ -199,6 +201,15 @@ std::future<void> ComputeTeam::begin(std::function<void()> work) {
   }
   state_->changed.notify_one();
   return future;
+}
+
+void start_threads(std::vector<std::jthread>& threads, int64_t count,
+                   const std::function<void()>& work) {
+  try {
+    for (int64_t i = 0; i < count; ++i) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    if (threads.empty()) throw;
+  }
 }
 
 void wait_for_all(std::vector<std::future<void>>& begun) {

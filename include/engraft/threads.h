@@ -4,6 +4,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <thread>
 #include <vector>
 
 namespace engraft {
@@ -67,6 +68,11 @@ class ComputeTeam {
 
 /// Waits for all of them, then rethrows the first exception in their order.
 void wait_for_all(std::vector<std::future<void>>& begun);
+
+/// Adds up to `count` threads that do `work`; fewer where the machine gives no
+/// more, but one at least. Throws std::system_error for none.
+void start_threads(std::vector<std::jthread>& threads, int64_t count,
+                   const std::function<void()>& work);
 
 /// Calls work(i) for every i in [0, count) on a ComputeTeam and waits for all;
 /// one part runs on the caller's thread. Rethrows the first exception, in the

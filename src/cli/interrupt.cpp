@@ -26,7 +26,7 @@ void ask_to_stop(int) {
 
 }  // namespace
 
-InterruptScope::InterruptScope() {
+InterruptScope::InterruptScope() : before_(signal(SIGPIPE, SIG_IGN)) {
   g_requested = false;
   struct sigaction action {};
   action.sa_handler = ask_to_stop;
@@ -41,6 +41,7 @@ InterruptScope::InterruptScope() {
 }
 
 InterruptScope::~InterruptScope() {
+  signal(SIGPIPE, before_);
   for (const int signal_number : {SIGINT, SIGTERM}) {
     struct sigaction now {};
     sigaction(signal_number, nullptr, &now);

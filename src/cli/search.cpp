@@ -58,7 +58,9 @@ int search_command(const SearchOptions& options, bool json) {
     print_json(std::cout, to_json(result));
   else
     std::cout << search_text(result);
-  return result.interrupted ? kInterrupted : 0;
+  if (result.interrupted) return kInterrupted;
+  // Nothing was saved: --time was too short.
+  return result.winner ? 0 : static_cast<int>(Fault::usage);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ struct Checked {
 RowCache decoded_before(const std::string& folder) {
   RowCacheOptions options;
   options.folder = folder;
+  options.disk_limit = kNoLimit;  // of some bytes a picture
   return {options, content_hash("decodes OpenCV " CV_VERSION).hex(),
           /*row_bytes=*/1, Json{{"view", "pictures that decode"}}};
 }

@@ -144,9 +144,10 @@ cv::Mat upright(const cv::Mat& stored, int orientation) {
 cv::Mat decode_bytes(Bytes bytes, int64_t min_side) try {
   const Container container = inspect_container(bytes);
   const int factor = reduction(container, min_side);
+  // Also where a smaller one is decoded: the evaluation view takes all of it.
   // Sides first: the product of two damaged ones would overflow.
   if (container.width > kMaxPixels || container.height > kMaxPixels ||
-      container.width / factor * (container.height / factor) > kMaxPixels)
+      container.width * container.height > kMaxPixels)
     fail(Fault::data, "has ", container.width, " x ", container.height,
          " pixels, more than the ", kMaxPixels / 1'000'000,
          " million that are supported");

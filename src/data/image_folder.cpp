@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Listing list_data(const std::string& data) {
+Listing list_data(const std::string& data, DataUse use) {
   std::error_code code;
   const auto status = fs::status(data, code);
   if (!fs::exists(status)) fail(Fault::data, data, ": no such file or folder");
@@ -23,7 +23,7 @@ Listing list_data(const std::string& data) {
   if (is_picture_name(data))
     fail(Fault::data, data, ": is one picture; DATA is a folder with one ",
          "folder of pictures a class, or a CSV file path,label");
-  return list_manifest(data);
+  return list_manifest(data, use);
 }
 
 void refuse_unreadable(const std::vector<LeftOut>& unreadable) {
@@ -38,17 +38,26 @@ void refuse_unreadable(const std::vector<LeftOut>& unreadable) {
   fail(Fault::data, message);
 }
 
-/// Every class still has a picture to learn from, and there is a choice.
-void check_classes(const std::string& data, const Listing& listing) {
+/// Every class still has a picture, to learn from where that is the use, and
+/// there is a choice.
+void check_classes(const std::string& data, const Listing& listing,
+                   DataUse use) {
   std::set<std::string> alive;
   for (const Entry& entry : listing.entries)
-    if (entry.side == Side::train || entry.side == Side::undecided)
+    if (use == DataUse::test || entry.side == Side::train ||
+        entry.side == Side::undecided)
       alive.insert(entry.label);
   for (const auto& label : listing.classes)
     if (!alive.count(label))
       fail(Fault::data, data, ": class '", label,
            "' has no picture that decodes: add some, or remove the class");
-  if (listing.classes.size() < 2)
+  for (const auto& label : listing.classes)
+    if (!is_utf8(label))
+      fail(Fault::data, data, ": the name of class '", label,
+           "' is not UTF-8, ",
+           "which names in a model are: rename its folder, or save the list ",
+           "as UTF-8");
+  if (use == DataUse::train && listing.classes.size() < 2)
     fail(Fault::data, data, ": has one class only ('", listing.classes.at(0),
          "'); a classifier needs at least two class folders");
 }
@@ -108,19 +117,19 @@ std::vector<int64_t> ImageFolder::counts(
 
 ImageFolder scan_image_folder(const std::string& data,
                               const DataOptions& options, int64_t threads,
-                              const std::string& cache) {
-  Listing listing = list_data(data);
+                              const std::string& cache, DataUse use) {
+  Listing listing = list_data(data, use);
   ImageFolder folder;
   folder.root = data;
   folder.left_out = std::move(listing.left_out);
   folder.unreadable = check_pictures(listing.entries, threads, cache);
   if (!options.skip_unreadable) refuse_unreadable(folder.unreadable);
-  check_classes(data, listing);
+  check_classes(data, listing, use);
   folder.has_own_split =
       std::ranges::count(listing.entries, Side::val, &Entry::side) > 0;
   split_by_content(listing.entries, options.val_fraction, options.split_seed);
   assign(listing, folder);
-  if (folder.val.empty())
+  if (use == DataUse::train && folder.val.empty())
     fail(Fault::data, data, ": no picture is left to validate with: give a ",
          "class two different pictures, or DATA folders train and val");
   count_copies(folder);

@@ -31,7 +31,8 @@ Columns read_header(const CsvRow& row) {
 
 class ManifestReader {
  public:
-  explicit ManifestReader(const std::string& path) : path_(path) {}
+  ManifestReader(const std::string& path, DataUse use)
+      : path_(path), use_(use) {}
 
   Listing read() {
     const std::vector<CsvRow> rows = read_csv(path_);
@@ -98,7 +99,8 @@ class ManifestReader {
         std::ranges::count(listing_.entries, Side::val, &Entry::side) > 0;
     std::set<std::string> classes;
     for (Entry& entry : listing_.entries) {
-      if (entry.side == Side::train || entry.side == Side::undecided)
+      if (use_ == DataUse::test || entry.side == Side::train ||
+          entry.side == Side::undecided)
         classes.insert(entry.label);
       if (entry.side == Side::train && !has_val) entry.side = Side::undecided;
     }
@@ -111,6 +113,7 @@ class ManifestReader {
   }
 
   const std::string& path_;
+  const DataUse use_;
   Columns columns_;
   Listing listing_;
   std::string complaints_;
@@ -120,8 +123,8 @@ class ManifestReader {
 
 }  // namespace
 
-Listing list_manifest(const std::string& path) {
-  return ManifestReader(path).read();
+Listing list_manifest(const std::string& path, DataUse use) {
+  return ManifestReader(path, use).read();
 }
 
 }  // namespace engraft

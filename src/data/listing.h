@@ -28,7 +28,7 @@ struct Listing {
 Listing list_folder(const std::string& root);
 
 /// A CSV file path,label[,split]. Throws Error(Fault::data) with file:line.
-Listing list_manifest(const std::string& path);
+Listing list_manifest(const std::string& path, DataUse use);
 
 /// "train", "val" ("valid", "validation") or "test"; undecided for another.
 Side side_named(const std::string& name);

@@ -121,13 +121,15 @@ Loader::State::State(const std::vector<Sample>& samples, LoaderOptions options)
   // but also remembers the last one for threads to come: put that back.
   const int aten_threads = at::get_num_threads();
   std::latch ready(threads);
-  for (int64_t i = 0; i < threads; ++i)
-    threads_.emplace_back([this, &ready] {
-      at::get_num_threads();  // the lazy set-up would undo what follows
-      at::set_num_threads(1);
-      ready.count_down();
-      work();
-    });
+  const auto run = [this, &ready] {
+    at::get_num_threads();  // the lazy set-up would undo what follows
+    at::set_num_threads(1);
+    ready.count_down();
+    work();
+  };
+  start_threads(threads_, threads, run);
+  // The machine may give fewer.
+  ready.count_down(threads - std::ssize(threads_));
   ready.wait();
   at::set_num_threads(aten_threads);
 }

@@ -1,6 +1,8 @@
 #include "data/warp.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <opencv2/imgproc.hpp>
 
 namespace engraft {
@@ -18,6 +20,18 @@ cv::Mat warped(const cv::Mat& image, const cv::Matx23d& from) {
 }  // namespace
 
 cv::Mat rotated(const cv::Mat& image, double degrees) {
+  // OpenCV warps no longer sides.
+  constexpr int kLongest = std::numeric_limits<int16_t>::max() - 1;
+  if (const int longest = std::max(image.cols, image.rows);
+      longest > kLongest) {
+    const auto shrunk = [&](int side) {
+      return std::max(1, static_cast<int>(int64_t{side} * kLongest / longest));
+    };
+    cv::Mat smaller;
+    cv::resize(image, smaller, {shrunk(image.cols), shrunk(image.rows)}, 0, 0,
+               cv::INTER_AREA);
+    return rotated(smaller, degrees);
+  }
   const cv::Point2f centre(static_cast<float>(image.cols - 1) / 2,
                            static_cast<float>(image.rows - 1) / 2);
   cv::Mat out;

@@ -20,9 +20,8 @@ struct Selection {
 Selection select(const ImageFolder& folder, const std::string& wanted) {
   Selection out{wanted, {}};
   if (wanted == "auto")
-    out.split = !folder.has_own_split  ? "all"
-                : !folder.test.empty() ? "test"
-                : !folder.val.empty()  ? "val"
+    out.split = !folder.test.empty()   ? "test"
+                : folder.has_own_split ? "val"
                                        : "all";
   const std::pair<const char*, const std::vector<Sample>*> parts[] = {
       {"train", &folder.train}, {"val", &folder.val}, {"test", &folder.test}};
@@ -62,10 +61,16 @@ void say_what_was_seen(const Classifier& classifier, const ImageFolder& folder,
   if (classifier.record.is_null()) return;
   const Json dataset = classifier.record.value("dataset", Json::object());
   if (dataset.value("fingerprint", "") != folder.fingerprint) return;
-  if (split == "all" || split == "train")
-    note(
-        "the model was trained on pictures of this set: --split val takes "
-        "those that were held out");
+  // A search's winner learns from those that validated its trials too.
+  const bool held_out = dataset.value("val", int64_t{1}) > 0;
+  const char* unseen = held_out              ? "val"
+                       : folder.test.empty() ? nullptr
+                                             : "test";
+  if (split != "test" && (split != "val" || !held_out))
+    note("the model was trained on pictures of this set" +
+         (unseen ? ": --split " + std::string(unseen) +
+                       " takes those that were held out"
+                 : std::string()));
   const Json then = classifier.record.value("options", Json::object());
   const Json now = to_json(options);
   for (const char* key : {"val-fraction", "split-seed"})
@@ -123,8 +128,9 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   auto models = load_tested_models(paths_of(options.model, options.with),
                                    options.input, options.run.device, note);
   const auto sampler = make_sampler(models, options);
-  const ImageFolder folder = scan_image_folder(
-      options.data, options.data_options, options.run.threads);
+  const ImageFolder folder =
+      scan_image_folder(options.data, options.data_options, options.run.threads,
+                        "", DataUse::test);
   say_what_is_left_out(folder, note);
   const auto outputs = outputs_of(folder, models);
   Selection selection = select(folder, options.split);

@@ -21,6 +21,16 @@ void say_what_was_noticed(const Classifier& classifier, const Note& note) {
          classifier.input.source);
 }
 
+/// Its names are those of its outputs, as far as it has any.
+void check_names(const Classifier& classifier, const BlockChain& chain) {
+  const auto names = std::ssize(classifier.classes);
+  const int64_t outputs = chain.head().classes;
+  if (names > 0 && outputs > 0 && names != outputs)
+    fail(Fault::model, classifier.path, ": has ", outputs, " outputs, but ",
+         names, " names for them under \"classes\": list one for each, in ",
+         "their order");
+}
+
 /// Every model against the first one, and its names against the first names.
 void check_agreement(const std::vector<TestedModel>& models) {
   const TestedModel* named = nullptr;
@@ -53,6 +63,7 @@ std::vector<TestedModel> load_tested_models(
     for (Classifier& classifier :
          is_ensemble(file) ? members_of(file) : std::vector<Classifier>{file}) {
       BlockChain chain(classifier);
+      check_names(classifier, chain);
       chain.to(target);
       say_what_was_noticed(classifier, note);
       out.push_back({std::move(classifier), std::move(chain)});

@@ -106,9 +106,14 @@ struct Activations::State {
         {"cut", cut == chain.num_blocks() ? "all blocks"
                                           : "block " + std::to_string(cut)},
         {"precision", name}};
+    // By itself each way is as good as another; one that is asked for is not.
+    const std::string way =
+        options.inference == InferenceKind::automatic
+            ? std::string()
+            : std::string(" ").append(name_of(options.inference));
     const std::string shelf =
         content_hash(print + " " + to_json(options.input).dump() + " " + name +
-                     spelled(options.taps))
+                     spelled(options.taps) + way)
             .hex();
     return std::make_unique<RowCache>(cache, shelf, row_bytes(precision),
                                       about);
@@ -168,8 +173,14 @@ struct Activations::State {
 
   void store(const Sample& sample, int64_t first, const torch::Tensor& views) {
     if (!rows) open_measured(views);
+    // The first pictures told that halves do; a later one is cut to their
+    // largest number rather than become infinite.
+    constexpr double kLargestHalf = 65504;
+    const auto all = as_rows(views);
     const auto stored =
-        as_rows(views).to(half() ? torch::kHalf : torch::kFloat).contiguous();
+        (half() ? all.clamp(-kLargestHalf, kLargestHalf).to(torch::kHalf)
+                : all.to(torch::kFloat))
+            .contiguous();
     for (int64_t v = 0; v < stored.size(0); ++v) {
       const RowKey name = key(sample, first + v);
       if (rows->contains(name)) continue;  // a copy of a picture, or found

@@ -86,11 +86,20 @@ struct Deal {
   std::map<int64_t, int64_t> fold, place;
 
   torch::Tensor folds_of(const torch::Tensor& pictures) const {
+    return looked_up(pictures, fold);
+  }
+  torch::Tensor places_of(const torch::Tensor& pictures) const {
+    return looked_up(pictures, place);
+  }
+
+  /// int64 [pictures]
+  static torch::Tensor looked_up(const torch::Tensor& pictures,
+                                 const std::map<int64_t, int64_t>& values) {
     auto out = torch::empty({pictures.size(0)}, torch::kLong);
     const auto numbers = pictures.contiguous();
     for (int64_t i = 0; i < numbers.size(0); ++i)
       out.mutable_data_ptr<int64_t>()[i] =
-          fold.at(numbers.const_data_ptr<int64_t>()[i]);
+          values.at(numbers.const_data_ptr<int64_t>()[i]);
     return out;
   }
 
@@ -132,12 +141,13 @@ Deal deal(const HeadProblem& problem) {
 }
 
 /// The problem in memory, where folds can read it side by side; of many rows
-/// those of every k-th picture: whatever order they come in, classes keep
-/// their shares.
+/// those of every k-th picture of each class, so that classes keep their
+/// shares.
 HeadProblem reduced(const HeadProblem& problem) {
   const int64_t rows = problem.features.rows;
   const int64_t every = (rows + kMostRowsToValidate - 1) / kMostRowsToValidate;
-  const auto kept = problem.pictures.remainder(every).eq(0).nonzero().flatten();
+  const auto places = deal(problem).places_of(problem.pictures);
+  const auto kept = places.remainder(every).eq(0).nonzero().flatten();
   const auto all = torch::empty({kept.numel(), problem.features.features});
   int64_t filled = 0;
   for (int64_t i = 0; i < rows; i += kRowsAtOnce) {

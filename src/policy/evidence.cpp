@@ -346,6 +346,7 @@ void keep_for_training(const BlockChain& chain, const EvidenceOptions& options,
   if (chain.block(blocks - 1).output_size != pooled) return;
   ActivationOptions kept;
   kept.input = options.input;
+  kept.inference = options.inference;
   kept.cache = options.cache;
   kept.model = options.model;
   kept.data = options.data;

@@ -212,6 +212,7 @@ Similarity measure_similarity(const BlockChain& chain, const InputSpec& input,
       sample_evenly(folder.train, folder.num_classes(), max_images);
   RowCacheOptions options;
   options.folder = cache;
+  options.disk_limit = kNoLimit;  // of some bytes a set
   const std::string model = chain.fingerprint(chain.num_blocks() + 1);
   RowCache known(
       options,

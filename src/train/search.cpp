@@ -29,10 +29,12 @@ constexpr double kTimeForWholeModels = 30 * 60;
 class Scratch {
  public:
   Scratch() {
-    std::string name =
-        (fs::temp_directory_path() / "engraft-search-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-      fail(Fault::io, name, ": no folder can be made for the trials");
+    std::error_code error;
+    const fs::path folder = fs::temp_directory_path(error);
+    std::string name = (folder / "engraft-search-XXXXXX").string();
+    if (error || !mkdtemp(name.data()))
+      fail(Fault::io, name, ": no folder can be made for the trials; TMPDIR ",
+           "says where");
     path_ = name;
   }
   ~Scratch() {

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "cli/colour_model.h"
 #include "cli/process.h"
@@ -94,6 +99,30 @@ TEST_F(CliCommands, EvalLooksAtTheCropsThatTrainingFoundRight) {
                                        second})
                               .out)["crops"],
               1);
+}
+
+TEST_F(CliCommands, EvalTakesTheTestPartAlsoWithoutVal) {
+  const std::string split = folder_ / "split";
+  test::write_colour_data(split + "/train", 6);
+  test::write_colour_data(split + "/test", 2);
+  const Outcome seen = run_engraft({"eval", model_, split, "--json"});
+  EXPECT_EQ(seen.code, 0) << seen.err;
+  EXPECT_EQ(Json::parse(seen.out)["split"], "test");
+  // One picture a class is enough to be tested with.
+  const std::string few = folder_ / "few";
+  test::write_colour_data(few, 1);
+  EXPECT_EQ(run_engraft({"eval", model_, few, "--split", "all"}).code, 0);
+}
+
+TEST_F(CliCommands, EvalRefusesNamesThatAreNotThoseOfTheOutputs) {
+  const std::string sidecar = folder_ / "colours.json";
+  Json document = Json::parse(std::ifstream(sidecar));
+  document["classes"].push_back("purple");
+  test::write_text(sidecar, document.dump());
+  const Outcome seen = run_engraft({"eval", model_, data_});
+  EXPECT_EQ(seen.code, 4);
+  EXPECT_NE(seen.err.find("has 3 outputs, but 4 names"), std::string::npos)
+      << seen.err;
 }
 
 TEST_F(CliCommands, EvalTakesTenCropsWhereARecordSaysNothingUsable) {
@@ -309,6 +338,24 @@ TEST_F(CliCommands, TrainAndPlanGiveOneJsonDocument) {
       run_engraft({"plan", data_, "--model", model_, "--json"});
   ASSERT_EQ(plan.code, 0) << plan.err;
   EXPECT_TRUE(Json::parse(plan.out).contains("plan"));
+}
+
+TEST_F(CliCommands, TrainingOutlivesWhoReadsAlong) {
+  std::string command = "(sleep 0.3; exec " ENGRAFT_BINARY;
+  for (const auto& word : training(folder_ / "out.pt")) command += " " + word;
+  command += " --cache none 2>&1) | true; sleep 0.1";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  for (int i = 0; i < 600 && !std::filesystem::exists(folder_ / "out.pt"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out.pt"));
+}
+
+TEST_F(CliCommands, TrainWritesThroughALinkToWhatIsNotThereYet) {
+  std::filesystem::create_symlink("new.pt", folder_ / "link.pt");
+  const Outcome seen = run_engraft(training(folder_ / "link.pt"));
+  EXPECT_EQ(seen.code, 0) << seen.err;
+  EXPECT_TRUE(std::filesystem::is_regular_file(folder_ / "new.pt"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "link.pt"));
 }
 
 TEST_F(CliCommands, InterruptedTrainingKeepsTheBestModelAndExitsWith130) {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
+#include <opencv2/imgcodecs.hpp>
 #include <thread>
 
+#include "data/decode.h"
 #include "engraft/data/image.h"
 #include "support/tiny_images.h"
 
@@ -96,6 +98,23 @@ TEST(DecodeImageErrors, RefusesHugeDimensionsBeforeAllocating) {
   write_all(folder / "4e9.png", png_of_size(255));
   EXPECT_TRUE(says(refusal(folder / "65536.png"), "65536 x 65536"));
   EXPECT_TRUE(says(refusal(folder / "4e9.png"), "pixels"));
+}
+
+TEST(DecodeImageErrors, RefusesAHugeJpegAtAnyScale) {
+  std::vector<uint8_t> bytes;
+  cv::imencode(".jpg", blob_picture(16, 16, 1), bytes);
+  for (size_t i = 0; i + 9 < bytes.size(); ++i)
+    if (bytes[i] == 0xFF && bytes[i + 1] == 0xC0) {  // 20000 x 15000
+      bytes[i + 5] = 15000 >> 8, bytes[i + 6] = 15000 & 255;
+      bytes[i + 7] = 20000 >> 8, bytes[i + 8] = 20000 & 255;
+      break;
+    }
+  for (const int64_t min_side : {0, 1}) try {
+      decode_bytes(bytes, min_side);
+      ADD_FAILURE() << min_side;
+    } catch (const Error& error) {
+      EXPECT_TRUE(says(error.what(), "20000 x 15000"));
+    }
 }
 
 TEST(DecodeImageErrors, KeepsLibpngFromWritingToStderr) {

@@ -73,6 +73,31 @@ TEST(ImageFolder, HoldsOutOfTrainWhenThereIsNoVal) {
   EXPECT_EQ(folder.test.size(), 2U);
 }
 
+TEST(ImageFolder, ToTestTakesAnyPicture) {
+  const TempFolder data;
+  write_class(data / "a", 1, 1);
+  EXPECT_THROW(scan_image_folder(data.path(), {}), Error);
+  const auto one = scan_image_folder(data.path(), {}, 1, "", DataUse::test);
+  EXPECT_EQ(one.num_classes(), 1);
+  write_class(data / "b", 1, 9);
+  const auto two = scan_image_folder(data.path(), {}, 1, "", DataUse::test);
+  EXPECT_EQ(two.train.size() + two.val.size(), 2u);
+  write_text(data / "list.csv", "a/0.png,a,test\nb/0.png,b,test\n");
+  const auto list =
+      scan_image_folder(data / "list.csv", {}, 1, "", DataUse::test);
+  EXPECT_EQ(list.test.size(), 2u);
+  EXPECT_EQ(list.classes, two.classes);
+}
+
+TEST(ImageFolder, RefusesANameThatNoModelCanHold) {
+  const TempFolder data;
+  write_class(data / "a", 3, 1);
+  write_class(data / "caf\xe9", 3, 9);
+  EXPECT_TRUE(message_of(Fault::data, [&] {
+                scan_image_folder(data.path(), {});
+              }).find("is not UTF-8") != std::string::npos);
+}
+
 TEST(ImageFolder, SeesThatTrainIsAVehicle) {
   const TempFolder data;
   for (const char* vehicle : {"bus", "car", "train"})

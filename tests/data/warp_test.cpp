@@ -34,6 +34,14 @@ void expect_places(const cv::Mat& view,
     }
 }
 
+TEST(Warp, RotatesSidesThatOpenCvDoesNot) {
+  const cv::Mat wide(4, 40000, CV_8UC3, cv::Scalar(10, 20, 30));
+  const cv::Mat out = rotated(wide, 5);
+  EXPECT_EQ(out.cols, 32766);
+  EXPECT_EQ(out.rows, 3);
+  EXPECT_EQ(out.at<cv::Vec3b>(1, 16000), cv::Vec3b(10, 20, 30));
+}
+
 TEST(Warp, ShearsAboutTheMiddleAndReflectsTheBorder) {
   const cv::Mat picture = place_picture(kSide, kSide);
   expect_places(sheared(picture, 0.99, 0), [](int x, int y) {

@@ -117,6 +117,17 @@ TEST_F(ActivationsTest, OtherBlocksViewsAndPreprocessingAreOthers) {
   EXPECT_EQ(computed(BlockChain(model_), 2), 5);
 }
 
+TEST_F(ActivationsTest, AWayThatIsAskedForDoesNotFindWhatAnotherMade) {
+  Activations first(chain_, 2, options_);
+  first.prepare(samples_, 1);
+  options_.inference = InferenceKind::folded;
+  for (const int64_t computed : {5, 0}) {
+    Activations again(chain_, 2, options_);
+    again.prepare(samples_, 1);
+    EXPECT_EQ(again.stats().computed, computed);
+  }
+}
+
 TEST_F(ActivationsTest, ADamagedRowIsMadeAgain) {
   torch::Tensor before;
   {

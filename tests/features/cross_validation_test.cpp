@@ -50,6 +50,16 @@ TEST(PredictHeldOut, FiguresAreThoseOfItsPredictions) {
     }
 }
 
+TEST(TryPenalties, OfManyRowsLooksAtEveryClass) {
+  // Labels come in turn, as every k-th row would have one only.
+  const HeadProblem problem = blobs(9000);
+  double best = 0;
+  for (const PenaltyTrial& trial : try_penalties(problem))
+    best = std::max(best, trial.accuracy);
+  EXPECT_NEAR(best, predict_held_out(problem, 1.0).accuracy, 0.02);
+  EXPECT_LT(best, 0.999);
+}
+
 TEST(PredictHeldOut, AShareLearnsFromFewerPictures) {
   const HeadProblem problem = blobs(300);
   const HeldOut quarter = predict_held_out(problem, 1.0, 0.25);

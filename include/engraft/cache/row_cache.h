@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ struct RowKey {
   uint64_t high = 0, low = 0;
   auto operator<=>(const RowKey&) const = default;
 };
+
+/// A disk_limit for which no other shelf has to make room.
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 /// Where rows are kept, and how many of them.
 struct RowCacheOptions {

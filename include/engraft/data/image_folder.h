@@ -44,6 +44,9 @@ struct ImageFolder {
   std::vector<int64_t> counts(const std::vector<Sample>& samples) const;
 };
 
+/// What pictures are looked at for.
+enum class DataUse { train, test };
+
 /// Finds, checks and splits the pictures of DATA, which is one of
 ///   DATA/<class>/...               stratified split by content
 ///   DATA/train/<class>/...         with val/ (or valid/, validation/) and
@@ -66,12 +69,16 @@ struct ImageFolder {
 /// empty side, its picture nearest to the border changes sides.
 ///
 /// Throws Error(Fault::data): DATA missing, no class or one only, a class
-/// without any picture, a val class that train lacks, pictures that do not
+/// without any picture, a val class that train lacks, a class whose name is not
+/// UTF-8 (it could not be written into the model), pictures that do not
 /// decode (all named, unless options.skip_unreadable), manifest lines that
 /// cannot be used (file:line, all named).
+/// use  only to learn from do they have to be of two classes or more, with some
+///      of each to train on and some to validate with
 ImageFolder scan_image_folder(const std::string& data,
                               const DataOptions& options, int64_t threads = 0,
-                              const std::string& cache = "");
+                              const std::string& cache = "",
+                              DataUse use = DataUse::train);
 
 /// Pictures below `paths` (files, or folders walked in sorted order) in the
 /// order given, for prediction. Files that are not pictures by extension are

@@ -27,8 +27,8 @@ struct ViewOptions {
           Range{1, 10});
     visit("average", self.average, "what is averaged over the crops", Any{});
     visit("scales", self.scales,
-          "factors on the picture's size before the crops; those of all scales "
-          "are averaged",
+          "factors on the picture's size before the crops, which the crop's is "
+          "the least of; those of all scales are averaged",
           Range{0.5, 3});
   }
   void validate() const;
