@@ -17,31 +17,23 @@ constexpr double kSmallCut = 2.0 / 3;
 constexpr int64_t kDeeperEpochs = 6, kDeeperViews = 2;
 constexpr double kDeeperRate = 0.3, kDeeperErrors = 1;
 
-/// The cut behind that share of the blocks; in front of the last one at the
-/// latest where the share is not all of them.
-int64_t cut_at(double share, int64_t blocks) {
-  const auto cut =
-      static_cast<int64_t>(std::llround(share * static_cast<double>(blocks)));
-  return share < 1 ? std::min(cut, std::max<int64_t>(blocks - 1, 0)) : cut;
-}
-
 }  // namespace
 
 void decide_blocks(const Planning& p, int64_t override_until) {
-  int64_t own = cut_at(p.quadrant.frozen, p.inputs.num_blocks);
+  double share = p.quadrant.frozen;
   std::string why = p.quadrant.why_frozen;
   if (p.inputs.evidence.measured()) {
     const Worth worth = judge_worth(p.inputs);
     why = worth.why;
-    if (!worth.training)
-      own = p.inputs.num_blocks;
-    else if (own == p.inputs.num_blocks)
-      own = cut_at(kSmallCut, p.inputs.num_blocks);
+    share = worth.training ? std::min(share, kSmallCut) : 1;
   } else {
     why +=
         ". This is the table alone: it takes more pictures a class to probe "
         "the features";
   }
+  int64_t own = std::llround(share * static_cast<double>(p.inputs.num_blocks));
+  if (share < 1 && own == p.inputs.num_blocks)
+    why += "; of a model of one block no part can be trained, though";
   if (!p.cut.blocks && own < p.inputs.num_blocks) {
     own = p.inputs.num_blocks;
     why = "training blocks would take more than --time " + p.options.time;

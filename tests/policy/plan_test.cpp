@@ -274,13 +274,17 @@ TEST(ChoosePlan, NumbersThatAreComparedDoNotLookTheSame) {
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, -1);
 }
 
-TEST(ChoosePlan, OfOneBlockAllIsTrainedWhereThatMayPay) {
+TEST(ChoosePlan, OfOneBlockNoPartIsTrained) {
   auto in = with_probe(50, SimilarityClass::different, 0.8);
   in.num_blocks = 1;
   in.block_parameters = {100};
-  EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, 0);
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.freeze_until, 1);
+  EXPECT_NE(reason(plan, "frozen").because.find("of one block no part"),
+            std::string::npos);
   in.evidence.depths.back().accuracy = 0.999;
-  EXPECT_EQ(choose_plan(in, {}, {}).freeze_until, 1);
+  EXPECT_EQ(reason(choose_plan(in, {}, {}), "frozen").because.find("no part"),
+            std::string::npos);
 }
 
 TEST(ChoosePlan, SaysWhereTheTableIsAllThatItHas) {
