@@ -79,15 +79,23 @@ class Cell:
         return {by_seed[s].get("device") or "cpu"
                 for by_seed in runs for s in self.seeds}
 
+    def timed_seeds(self):
+        """Those of which no run is marked as "busy": one beside other work, or
+        on another machine than the rest of its seed."""
+        runs = [self.no_flag, *(self.grid[name] for name in self.ran)]
+        return [s for s in self.seeds
+                if not any(by_seed[s].get("busy") for by_seed in runs)]
+
     def spent(self):
         """Seconds of the grid and of the run without flags, testing left out;
-        None on unlike devices."""
-        if len(self.devices()) > 1:
+        None on unlike devices, or where no seed was timed."""
+        seeds = self.timed_seeds()
+        if len(self.devices()) > 1 or not seeds:
             return None
 
         def without_tests(by_seed):
             return sum(by_seed[s]["seconds"] - by_seed[s]["testing"]
-                       for s in self.seeds)
+                       for s in seeds)
         return (sum(without_tests(self.grid[name]) for name in self.ran),
                 without_tests(self.no_flag))
 
