@@ -152,8 +152,8 @@ std::string saved_text(const TrainResult& result) {
 
 std::string verdict(const StageProof& proof) {
   if (proof.errors < 0)
-    return (proof.kept ? "not less accurate by the "
-                       : "less accurate by the ") +
+    return (proof.kept ? "not less accurate by more than the "
+                       : "less accurate by more than the ") +
            brief(-proof.errors) + " allowed";
   return (proof.kept ? "both together are better by more than the "
                      : "both together are not better by the ") +

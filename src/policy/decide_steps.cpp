@@ -91,7 +91,7 @@ void decide_proof(const Planning& p) {
   p.decisions.add(
       "proof", text(p.plan.proof_errors, " s.e."),
       likely ? text("trained blocks stay unless they get fewer validation "
-                    "pictures right than the head alone, by ",
+                    "pictures right than the head alone, by more than ",
                     -p.plan.proof_errors,
                     " standard error: where a point or more can be won they "
                     "usually win")

@@ -18,12 +18,12 @@ class BestWeights {
       : live_(live), result_(result) {}
 
   /// Remembers the live weights of an epoch, unless they are less accurate, by
-  /// a standard error (McNemar's) on the same pictures, than the most accurate
-  /// so far (the lower loss among equals). The rate falls towards the end,
-  /// where weights are best: what an earlier epoch has more within the noise is
-  /// chance. Where it does not fall, or training ends early, the later epoch of
-  /// two that cannot be told apart is as good a guess as the earlier one.
-  /// True when they are remembered.
+  /// more than a standard error (McNemar's) on the same pictures, than the most
+  /// accurate so far (the lower loss among equals). The rate falls towards the
+  /// end, where weights are best: what an earlier epoch has more within the
+  /// noise is chance. Where it does not fall, or training ends early, the later
+  /// epoch of two that cannot be told apart is as good a guess as the earlier
+  /// one. True when they are remembered.
   bool keep_epoch(int64_t epoch, const Validation& seen);
 
   /// Remembers the live weights, which are not those that an epoch ended with,

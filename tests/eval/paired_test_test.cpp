@@ -37,6 +37,13 @@ TEST(PairedTest, IsMcNemarsOnThePicturesThatDiffer) {
   EXPECT_TRUE(test.better(0.9));
 }
 
+TEST(PairedTest, OnePictureThatIsLostIsNoErrorTooMany) {
+  PairedTest test{100, 0, 1, -0.01, -1, 0, 0};
+  EXPECT_TRUE(test.better(-1));
+  test.accuracy_z = -1.41;
+  EXPECT_FALSE(test.better(-1));
+}
+
 TEST(PairedTest, AGainThatTheLossSpeaksAgainstIsNone) {
   PairedTest test{100, 3, 0, 0.03, 1.7, -0.1, -0.5};
   EXPECT_TRUE(test.better());

@@ -55,11 +55,14 @@ TEST_F(BestEpoch, IsTheLatestThatIsNotWorseThanTheMostAccurate) {
   // Two more and four fewer, 2 / sqrt(6) = 0.8; of the kept one and two.
   EXPECT_TRUE(keep(seen(4, 20)));
   EXPECT_EQ(recalled(), 4);
+  // One fewer and no other is 1, and nothing that a picture could not be.
+  EXPECT_TRUE(keep(seen(0, 17)));
+  EXPECT_EQ(recalled(), 5);
   // Two fewer and no other: 1.4.
   EXPECT_FALSE(keep(seen(0, 16)));
-  EXPECT_EQ(recalled(), 4);
-  EXPECT_EQ(result_.best_epoch, 4);
-  EXPECT_TRUE(result_.val_logits.equal(seen(4, 20).logits));
+  EXPECT_EQ(recalled(), 5);
+  EXPECT_EQ(result_.best_epoch, 5);
+  EXPECT_TRUE(result_.val_logits.equal(seen(0, 17).logits));
   EXPECT_EQ(best_.most_accurate_epoch(), 2);
 }
 
