@@ -185,8 +185,8 @@ constexpr int64_t kUsualSizes[] = {224, 32,  28,  64,  96,  112, 128, 160,
 /// said.
 std::string try_size(const LoweredGraph& lowered, int64_t size) {
   try {
-    const auto sizes =
-        output_of(lowered, torch::zeros({1, 3, size, size})).sizes();
+    const std::vector<int64_t> sizes =
+        output_of(lowered, torch::zeros({1, 3, size, size})).sizes().vec();
     if (sizes.size() == 2 && sizes[0] == 1) return "";
     std::ostringstream shape;
     shape << "its output for one image has the shape ["
