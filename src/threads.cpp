@@ -165,19 +165,7 @@ struct ComputeTeam::State {
 ComputeTeam::ComputeTeam() : state_(std::make_unique<State>()) {
   const int count = at::get_num_threads();
   if (count <= 1) return;
-  std::latch ready(count);
-  const auto run = [this, &ready] {
-    at::get_num_threads();  // the lazy set-up would undo what follows
-    at::set_num_threads(1);
-    ready.count_down();
-    state_->work();
-  };
-  start_threads(state_->threads, count, run);
-  // The machine may give fewer.
-  ready.count_down(count - std::ssize(state_->threads));
-  ready.wait();
-  // LibTorch remembers the last number set for threads to come.
-  at::set_num_threads(count);
+  start_threads(state_->threads, count, [this] { state_->work(); });
 }
 
 ComputeTeam::~ComputeTeam() {
@@ -205,11 +193,25 @@ std::future<void> ComputeTeam::begin(std::function<void()> work) {
 
 void start_threads(std::vector<std::jthread>& threads, int64_t count,
                    const std::function<void()>& work) {
+  // LibTorch keeps the number per thread but also remembers the last one set,
+  // for threads to come: put that back.
+  const int before = at::get_num_threads();
+  std::latch ready(count);
+  int64_t started = 0;
   try {
-    for (int64_t i = 0; i < count; ++i) threads.emplace_back(work);
+    for (; started < count; ++started)
+      threads.emplace_back([work, &ready] {
+        at::get_num_threads();  // the lazy set-up would undo what follows
+        at::set_num_threads(1);
+        ready.count_down();
+        work();
+      });
   } catch (const std::system_error&) {
-    if (threads.empty()) throw;
+    if (started == 0) throw;
+    ready.count_down(count - started);
   }
+  ready.wait();
+  at::set_num_threads(before);
 }
 
 void wait_for_all(std::vector<std::future<void>>& begun) {

@@ -69,8 +69,9 @@ class ComputeTeam {
 /// Waits for all of them, then rethrows the first exception in their order.
 void wait_for_all(std::vector<std::future<void>>& begun);
 
-/// Adds up to `count` threads that do `work`; fewer where the machine gives no
-/// more, but one at least. Throws std::system_error for none.
+/// Adds up to `count` threads that do `work`, each of which LibTorch computes
+/// on alone; fewer where the machine gives no more, but one at least. Returns
+/// when all have begun. Throws std::system_error for none.
 void start_threads(std::vector<std::jthread>& threads, int64_t count,
                    const std::function<void()>& work);
 

@@ -44,9 +44,7 @@ void check_classes(const std::string& data, const Listing& listing,
                    DataUse use) {
   std::set<std::string> alive;
   for (const Entry& entry : listing.entries)
-    if (use == DataUse::test || entry.side == Side::train ||
-        entry.side == Side::undecided)
-      alive.insert(entry.label);
+    if (gives_class(entry.side, use)) alive.insert(entry.label);
   for (const auto& label : listing.classes)
     if (!alive.count(label))
       fail(Fault::data, data, ": class '", label,

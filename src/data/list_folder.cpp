@@ -53,8 +53,7 @@ void list_classes(const std::string& folder, Side side, Listing& listing) {
       listing.entries.push_back({picture, label, side, {}});
     listing.left_out.insert(listing.left_out.end(), walked.left_out.begin(),
                             walked.left_out.end());
-    const bool gives_classes = side != Side::val && side != Side::test;
-    if (gives_classes) {
+    if (gives_class(side, DataUse::train)) {
       if (walked.pictures.empty())
         fail(Fault::data, path, ": class '", label, "' has no picture: add ",
              "some, or remove the folder");

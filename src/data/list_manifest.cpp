@@ -99,9 +99,7 @@ class ManifestReader {
         std::ranges::count(listing_.entries, Side::val, &Entry::side) > 0;
     std::set<std::string> classes;
     for (Entry& entry : listing_.entries) {
-      if (use_ == DataUse::test || entry.side == Side::train ||
-          entry.side == Side::undecided)
-        classes.insert(entry.label);
+      if (gives_class(entry.side, use_)) classes.insert(entry.label);
       if (entry.side == Side::train && !has_val) entry.side = Side::undecided;
     }
     for (const Entry& entry : listing_.entries)

@@ -9,6 +9,12 @@ namespace engraft {
 
 enum class Side { undecided, train, val, test };
 
+/// Whether pictures of that side make their class one of DATA's: to learn a
+/// class takes some to train on.
+inline bool gives_class(Side side, DataUse use) {
+  return use == DataUse::test || side == Side::train || side == Side::undecided;
+}
+
 /// A picture as DATA names it, before it was opened.
 struct Entry {
   std::string path, label;

@@ -1,6 +1,5 @@
 #include "engraft/data/loader.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -8,7 +7,6 @@
 #include <cstring>
 #include <deque>
 #include <exception>
-#include <latch>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -117,21 +115,7 @@ Loader::State::State(const std::vector<Sample>& samples, LoaderOptions options)
   if (threads <= 0) threads = std::thread::hardware_concurrency();
   threads = std::clamp<int64_t>(threads, 1, 1024);
   cv::setNumThreads(0);
-  // A worker computes on its own core alone. ATen keeps the number per thread
-  // but also remembers the last one for threads to come: put that back.
-  const int aten_threads = at::get_num_threads();
-  std::latch ready(threads);
-  const auto run = [this, &ready] {
-    at::get_num_threads();  // the lazy set-up would undo what follows
-    at::set_num_threads(1);
-    ready.count_down();
-    work();
-  };
-  start_threads(threads_, threads, run);
-  // The machine may give fewer.
-  ready.count_down(threads - std::ssize(threads_));
-  ready.wait();
-  at::set_num_threads(aten_threads);
+  start_threads(threads_, threads, [this] { work(); });
 }
 
 Loader::State::~State() {
