@@ -59,6 +59,7 @@ BlockInfo describe(const BlockGraph& block, const LoweredGraph& lowered) {
       info.num_parameters += lowered.tensors[index].tensor.numel();
   }
   info.batch_norms = count_kind(*block.graph, is_batch_norm);
+  info.layer_norms = count_kind(*block.graph, is_layer_norm);
   info.dropouts = count_kind(*block.graph, is_dropout);
   info.output_size = block.output_size;
   return info;

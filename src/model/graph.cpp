@@ -278,6 +278,13 @@ bool is_batch_norm(const Node* node) {
   return node->kind() == aten::batch_norm;
 }
 
+bool is_layer_norm(const Node* node) {
+  static const std::unordered_set<c10::Symbol> kinds = {
+      aten_symbol("layer_norm"), aten_symbol("native_layer_norm"),
+      aten_symbol("rms_norm"), aten_symbol("_transformer_encoder_layer_fwd")};
+  return kinds.count(node->kind()) > 0;
+}
+
 bool is_dropout(const Node* node) {
   static const std::unordered_set<c10::Symbol> kinds = {
       aten_symbol("dropout"),

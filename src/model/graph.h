@@ -101,6 +101,8 @@ void for_each_input(Node* node, const Each& each) {
 }
 
 bool is_batch_norm(const Node* node);
+/// Also a fused encoder layer, which holds two.
+bool is_layer_norm(const Node* node);
 bool is_dropout(const Node* node);
 
 /// The constant integer behind a value.

@@ -42,6 +42,7 @@ Json to_json(const BlockInfo& block) {
   return {{"name", block.name},
           {"parameters", block.num_parameters},
           {"batch_norms", block.batch_norms},
+          {"layer_norms", block.layer_norms},
           {"dropouts", block.dropouts},
           {"output", block.output_size}};
 }

@@ -161,6 +161,17 @@ void decide_batch(const Planning& p) {
            whole ? ", halved to save memory as all is trained" : ""));
 }
 
+namespace {
+
+bool trains_layer_norms(const Planning& p) {
+  const auto& norms = p.inputs.layer_norms;
+  return std::any_of(
+      norms.begin() + std::min(p.plan.freeze_until, std::ssize(norms)),
+      norms.end(), [](int64_t count) { return count > 0; });
+}
+
+}  // namespace
+
 void decide_rates(const Planning& p) {
   constexpr double kHeadRate = 2e-3;
   p.plan.head_lr = p.options.lr.value_or(kHeadRate);
@@ -176,14 +187,20 @@ void decide_rates(const Planning& p) {
   // 144 to 181 pictures, where the rate was 1e-4 to 3e-4; from 1e-3 no more.
   // Brain scans lost 1.0.
   constexpr double kStillRate = 5e-4;
+  // Nothing behind a layer norm makes up for weights that grow, as a batch norm
+  // does, and recipes for models that have them stay below: Adam at 5e-5 for
+  // ConvNeXt (Liu et al. 2022, table 6), 1e-5 for Swin (Liu et al. 2021).
+  constexpr double kLayerNormRate = 1e-4;
   const auto between = [&](double far, double way) {
     return rounded(kNearRate * std::pow(far / kNearRate, way));
   };
   const double by_distance = between(kFarRate, distance(p.plan.similarity));
   const double by_errors = between(kOpenRate, openness(p.inputs));
   const bool still = p.plan.bn_statistics == BatchNormStatistics::running;
-  const double own =
+  const double wanted =
       std::max({by_distance, by_errors, still ? kStillRate : 0.0});
+  const bool capped = wanted > kLayerNormRate && trains_layer_norms(p);
+  const double own = capped ? kLayerNormRate : wanted;
   const int64_t smaller = std::llround(p.plan.head_lr / own);
   p.plan.backbone_lr = p.decisions.decide(
       "backbone-lr", p.options.backbone_lr, own,
@@ -191,8 +208,10 @@ void decide_rates(const Planning& p) {
            smaller >= 2 ? text("1/", smaller, " of the head's, ") : "", "from ",
            kNearRate, " for pictures like the model's own to ", kFarRate,
            " for others",
-           still ? text(", and ", kStillRate,
-                        " where batch norms keep their statistics")
+           capped  ? text(", but ", kLayerNormRate,
+                          " at most where layer norms are trained")
+           : still ? text(", and ", kStillRate,
+                          " where batch norms keep their statistics")
            : by_errors > by_distance
                ? text(", up to ", kOpenRate, " for many errors of the head")
                : std::string()));

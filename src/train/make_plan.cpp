@@ -26,6 +26,7 @@ PlanInputs plan_inputs(const BlockChain& chain, const ImageFolder& folder,
     inputs.block_outputs.push_back(
         c10::multiply_integers(chain.block(i).output_size));
     inputs.batch_norms.push_back(chain.batch_norm_momenta(i, i + 1));
+    inputs.layer_norms.push_back(chain.block(i).layer_norms);
   }
   return inputs;
 }

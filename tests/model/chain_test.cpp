@@ -134,6 +134,22 @@ TEST(Chain, GroupsStepsAtResidualBoundaries) {
   EXPECT_FALSE(chain.fused_head());
 }
 
+TEST(Chain, CountsTheNormsOfItsBlocks) {
+  const auto counts = [](const torch::jit::Module& module) {
+    const BlockChain chain(make_classifier(module, tiny::input()));
+    std::pair<int64_t, int64_t> sum;
+    for (int64_t i = 0; i < chain.num_blocks(); ++i) {
+      sum.first += chain.block(i).batch_norms;
+      sum.second += chain.block(i).layer_norms;
+    }
+    return sum;
+  };
+  EXPECT_EQ(counts(tiny::residual()), std::pair(int64_t{5}, int64_t{0}));
+  EXPECT_EQ(counts(tiny::attention()), std::pair(int64_t{0}, int64_t{1}));
+  // Two encoder layers, each in one step.
+  EXPECT_EQ(counts(tiny::fast_attention()), std::pair(int64_t{0}, int64_t{2}));
+}
+
 TEST(Chain, AssertionsDoNotHideCutPoints) {
   const BlockChain plain(make_classifier(tiny::residual(), tiny::input()));
   const BlockChain guarded(make_classifier(tiny::asserting(), tiny::input()));

@@ -365,6 +365,25 @@ TEST(ChoosePlan, TheBackbonesRateGrowsWithTheDistance) {
   EXPECT_NEAR(rate(0.6), 3e-4, 1e-9);
 }
 
+TEST(ChoosePlan, LayerNormsThatTrainTakeSmallSteps) {
+  auto in = inputs(150, SimilarityClass::different);
+  in.layer_norms.assign(12, 0);
+  const auto none = choose_plan(in, {}, {});
+  ASSERT_EQ(none.freeze_until, 8);
+  EXPECT_NEAR(none.backbone_lr, 3e-4, 1e-9);
+  in.layer_norms[7] = 2;  // frozen
+  EXPECT_NEAR(choose_plan(in, {}, {}).backbone_lr, 3e-4, 1e-9);
+  in.layer_norms[8] = 2;
+  const auto some = choose_plan(in, {}, {});
+  EXPECT_NEAR(some.backbone_lr, 1e-4, 1e-9);
+  EXPECT_NE(reason(some, "backbone-lr")
+                .because.find("0.0001 at most where layer norms are trained"),
+            std::string::npos);
+  PlanOptions given;
+  given.backbone_lr = 1e-3;
+  EXPECT_EQ(choose_plan(in, given, {}).backbone_lr, 1e-3);
+}
+
 struct Open {
   int64_t per_class;
   double accuracy, distinct;

@@ -28,7 +28,7 @@ struct BlockInfo {
   std::string name;  ///< common attribute path of its tensors
   std::vector<NamedTensor> tensors;
   int64_t num_parameters = 0;  ///< elements, buffers not counted
-  int64_t batch_norms = 0, dropouts = 0;
+  int64_t batch_norms = 0, layer_norms = 0, dropouts = 0;
   std::vector<int64_t> output_size;  ///< without the batch dimension
 };
 

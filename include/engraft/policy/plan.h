@@ -39,6 +39,7 @@ struct PlanInputs {
   std::vector<double> block_work;         ///< multiplications, [num_blocks]
   /// BlockChain::batch_norm_momenta, [num_blocks].
   std::vector<std::vector<double>> batch_norms;
+  std::vector<int64_t> layer_norms;  ///< of each block, [num_blocks]
   std::optional<GivenStatistics> bn_statistics;
   int64_t input_elements = 0;              ///< of one image
   int64_t cache_bytes = int64_t{4} << 30;  ///< that activations may take
