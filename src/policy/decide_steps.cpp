@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 #include <string>
 
 #include "engraft/error.h"
@@ -40,6 +41,12 @@ double distance(const Similarity& s) {
   const double way =
       s.method == "batch_norm" ? s.value / s.border : 2 - s.value / s.border;
   return std::clamp(2 * way - 1, 0.0, 1.0);
+}
+
+bool trains_layer_norms(const Planning& p) {
+  return std::ranges::any_of(
+      p.inputs.layer_norms | std::views::drop(p.plan.freeze_until),
+      [](int64_t count) { return count > 0; });
 }
 
 /// Passes that learn the head alone: all of them, or a first share.
@@ -160,17 +167,6 @@ void decide_batch(const Planning& p) {
       text(p.total < 1000 ? "enough steps in few pictures" : "the usual",
            whole ? ", halved to save memory as all is trained" : ""));
 }
-
-namespace {
-
-bool trains_layer_norms(const Planning& p) {
-  const auto& norms = p.inputs.layer_norms;
-  return std::any_of(
-      norms.begin() + std::min(p.plan.freeze_until, std::ssize(norms)),
-      norms.end(), [](int64_t count) { return count > 0; });
-}
-
-}  // namespace
 
 void decide_rates(const Planning& p) {
   constexpr double kHeadRate = 2e-3;
