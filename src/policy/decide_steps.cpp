@@ -19,6 +19,9 @@ namespace {
 // lose, and must be better by two: of twelve epochs one seems so by one error
 // by chance (ants and bees: it cost 0.6, 1.3 and 3.3 points).
 constexpr double kLikelyGain = 0.01, kProofUnlikely = 2, kProofLikely = -1;
+// A fifth of the rates each (fit.cpp): 1/25 of 5e-4 is what recipes take for
+// the most sensitive models.
+constexpr int64_t kRetries = 2;
 // Views that the run sees, and its passes, where there are many.
 constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
                   kOpenMaxEpochs = 20;
@@ -95,6 +98,10 @@ Passes passes(const Quadrant& quadrant, double open) {
 void decide_proof(const Planning& p) {
   const bool likely = expected_gain(p.inputs) >= kLikelyGain;
   p.plan.proof_errors = likely ? kProofLikely : kProofUnlikely;
+  // Rates that were asked for are not changed, and a budget is for one try.
+  p.plan.retries = p.options.lr || p.options.backbone_lr || p.inputs.seconds > 0
+                       ? 0
+                       : kRetries;
   p.decisions.add(
       "proof", text(p.plan.proof_errors, " s.e."),
       likely ? text("trained blocks stay unless they get fewer validation "

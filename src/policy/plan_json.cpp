@@ -20,6 +20,7 @@ Json to_json(const TransferPlan& plan) {
       {"evidence", plan.evidence.measured() ? to_json(plan.evidence) : Json()},
       {"proof", plan.proof},
       {"proof_errors", plan.proof ? Json(plan.proof_errors) : Json()},
+      {"retries", plan.retries},
       {"deeper", deeper},
       {"advice", plan.advice},
       {"estimated_seconds", plan.seconds > 0 ? Json(plan.seconds) : Json()},

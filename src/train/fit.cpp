@@ -22,10 +22,19 @@
 namespace engraft {
 namespace {
 
+/// Of the rates before, for blocks that are trained anew.
+constexpr double kSmallerRate = 0.2;
+
+/// Standard errors by which blocks are worse than the head alone not by chance:
+/// their steps were too large.
+constexpr double kHarmed = -2;
+
 /// A loss so far above that of guessing evenly does not come back.
 bool is_lost(double loss, int64_t classes) {
   return loss > 10 * std::log(static_cast<double>(classes)) + 10;
 }
+
+constexpr const char* kHeadAlone = "the head alone";
 
 class Fit {
  public:
@@ -51,43 +60,36 @@ class Fit {
   FitResult run() {
     const int64_t blocks = chain_.num_blocks();
     check_precision(live_, chain_, settings_);
+    LiveChain::Snapshot fresh;
     if (plan_.proof) {
-      const auto fresh = live_.snapshot();
+      fresh = live_.snapshot();
       if (features_.prepare(blocks, 1)) {
         solve();
-        best_.set_aside("the head alone");
+        best_.set_aside(kHeadAlone);
       }
-      // An optimum on features that do not move has large weights, which the
-      // batch statistics and dropout of training throw off (sign digits: loss
-      // 0.07 before, 11 in the first epoch of the blocks).
-      LiveChain::restore(fresh);
-      live_.remember();
+      begin_from(fresh);
     }
     if (going_on() && !head_is_enough() &&
         features_.prepare(plan_.freeze_until, plan_.views)) {
-      const int64_t first = std::ssize(result_.epochs) + 1;
-      if (plan_.solved_head && !plan_.proof)
-        solve();
-      else if (plan_.head_epochs >= first)
-        stage("head", blocks, first, plan_.head_epochs);
-      if (going_on() && plan_.epochs > plan_.head_epochs)
-        stage(plan_.freeze_until < blocks ? "blocks" : "head",
-              plan_.freeze_until, plan_.head_epochs + 1, plan_.epochs);
+      if (plan_.solved_head && !plan_.proof) solve();
+      train_stages(std::ssize(result_.epochs), 0);
       finish_others();
     }
-    // A head of some steps is no blocks that could stay instead of the solved.
-    if (plan_.proof && !blocks_began_) best_.begin_anew();
-    bool kept =
-        best_.settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
-    if (!kept) {
-      result_.soup.clear();
-      result_.batch_norms.reset();
+    bool kept = settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
+    RateShare rate;
+    for (int64_t i = 0; i < plan_.retries && is_harmed(kept, i); ++i) {
+      rate.backbone *= kSmallerRate;
+      // It was the head that diverged.
+      if (!blocks_began_) rate.head *= kSmallerRate;
+      kept = train_again(fresh, rate, kept) || kept;
     }
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
     }
     live_.recall();
+    if (!result_.diverged.empty())
+      result_.diverged += "; a lower --lr or --backbone-lr keeps it stable";
     result_.activations = features_.stats();
     return std::move(result_);
   }
@@ -128,6 +130,83 @@ class Fit {
                    : "all blocks";
   }
 
+  /// The stages of the plan: the head alone, then the blocks.
+  /// \param done    epochs of theirs that there are (the head's solution)
+  /// \param before  other epochs that there are
+  void train_stages(int64_t done, int64_t before, RateShare rate = {}) {
+    const int64_t blocks = chain_.num_blocks();
+    if (going_on() && plan_.head_epochs > done)
+      stage("head", blocks, before + done + 1, before + plan_.head_epochs,
+            rate);
+    if (going_on() && plan_.epochs > plan_.head_epochs)
+      stage(plan_.freeze_until < blocks ? "blocks" : "head", plan_.freeze_until,
+            before + plan_.head_epochs + 1, before + plan_.epochs, rate);
+  }
+
+  /// Training is to begin with these weights. An optimum on features that do
+  /// not move has large ones, which the batch statistics and dropout of
+  /// training throw off (sign digits: loss 0.07 before, 11 in the first epoch
+  /// of the blocks).
+  void begin_from(const LiveChain::Snapshot& fresh) {
+    LiveChain::restore(fresh);
+    live_.remember();
+  }
+
+  /// Whether what was trained, stays (BestWeights::settle).
+  bool settle(const std::string& name, double errors) {
+    // A head of some steps is no blocks that could stay instead of the solved.
+    if (plan_.proof && !blocks_began_) best_.begin_anew();
+    const bool kept = best_.settle(name, errors);
+    if (!kept) {
+      result_.soup.clear();
+      result_.batch_norms.reset();
+    }
+    return kept;
+  }
+
+  /// Smaller steps could do better than what the last ones did. A range test
+  /// has found its own.
+  /// \param retries  that there were: once steps were too large, those that are
+  ///                 still less accurate probably are
+  bool is_harmed(bool kept, int64_t retries) const {
+    if (options_.find_lr || result_.interrupted) return false;
+    if (!result_.diverged.empty()) return true;
+    return !kept && !result_.proofs.empty() &&
+           result_.proofs.back().test.accuracy_z < (retries > 0 ? 0 : kHarmed);
+  }
+
+  /// The blocks from the beginning, by smaller rates.
+  /// \param kept  what they are compared with are blocks: those of an epoch
+  ///              before training diverged
+  bool train_again(const LiveChain::Snapshot& fresh, RateShare rate,
+                   bool kept) {
+    const std::string share =
+        text("1/", std::llround(1 / rate.backbone),
+             rate.head < 1 ? " of the rates" : " of the backbone's rate");
+    result_.notes.push_back(text(
+        "the steps were too large (",
+        result_.diverged.empty()
+            ? text("less accurate than the head alone by ", std::fixed,
+                   std::setprecision(1), -result_.proofs.back().test.accuracy_z,
+                   " standard errors")
+            : result_.diverged,
+        "): the blocks were trained anew at ", share));
+    result_.diverged.clear();
+    result_.early_stopped = blocks_began_ = false;
+    result_.snapshots.clear();
+    result_.ensemble = {};
+    others_.begin_anew();
+    best_.set_aside(kept ? result_.proofs.back().to : kHeadAlone);
+    begin_from(fresh);
+    // The head's solution is there.
+    const int64_t done = 1, before = std::ssize(result_.epochs) - done;
+    progress_.set_epochs(before + plan_.epochs);
+    train_stages(done, before, rate);
+    finish_others();
+    return settle(blocks_from(plan_.freeze_until) + " at " + share,
+                  plan_.proof_errors);
+  }
+
   /// Thaws more blocks, from the weights that are there.
   bool go_deeper(const DeeperStage& deeper) {
     best_.set_aside(result_.proofs.empty() ? blocks_from(plan_.freeze_until)
@@ -137,7 +216,8 @@ class Fit {
     const auto norms_before = result_.batch_norms;
     if (features_.prepare(deeper.cut, deeper.views)) {
       progress_.set_epochs(done + deeper.epochs);
-      stage("blocks", deeper.cut, done + 1, done + deeper.epochs, deeper.rate);
+      stage("blocks", deeper.cut, done + 1, done + deeper.epochs,
+            {deeper.rate, deeper.rate});
       finish_others();
     }
     const bool kept =
@@ -186,7 +266,7 @@ class Fit {
   /// Epochs [first, last] with one optimizer and one course of the rate, from
   /// `rate` of the plan's on.
   void stage(const std::string& name, int64_t cut, int64_t first, int64_t last,
-             double rate = 1) {
+             RateShare rate = {}) {
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
@@ -355,8 +435,7 @@ class Fit {
   }
 
   void diverge(const std::string& what, int64_t epoch) {
-    result_.diverged = what + " in epoch " + std::to_string(epoch) +
-                       "; a lower --lr or --backbone-lr keeps it stable";
+    result_.diverged = what + " in epoch " + std::to_string(epoch);
   }
 
   /// While it lives, the user's wish to stop is not heard.

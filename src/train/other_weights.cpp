@@ -61,6 +61,12 @@ void OtherWeights::epoch_ended(EpochResult& now, bool judged) {
   now.average_seconds = watch.seconds();
 }
 
+void OtherWeights::begin_anew() {
+  best_.clear();
+  snapshots_.clear();
+  averaged_ = false;
+}
+
 void OtherWeights::finish(FitResult& result) {
   if (result.epochs.empty()) return;
   if (best_.size() > 1) make_soup(result);

@@ -35,6 +35,8 @@ class OtherWeights {
   /// After the epoch's own weights were validated, which stay.
   /// judged  there are validation pictures
   void epoch_ended(EpochResult& now, bool judged);
+  /// What there is so far is of training that does not count.
+  void begin_anew();
   /// Into `result`; leaves the weights as they come.
   void finish(FitResult& result);
 

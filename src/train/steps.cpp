@@ -41,9 +41,10 @@ TrainingSteps::TrainingSteps(LiveChain& live, const BlockChain& chain,
 std::optional<RateCurve> TrainingSteps::begin_stage(const Stage& stage,
                                                     const NextBatch& next) {
   stage_ = stage;
-  groups_ = live_.groups(plan_, options_);
-  rate_factor_ = 1;
-  scale(stage.rate);
+  TransferPlan scaled = plan_;
+  head_lr_ = scaled.head_lr *= stage.rate.head;
+  backbone_lr_ = scaled.backbone_lr *= stage.rate.backbone;
+  groups_ = live_.groups(scaled, options_);
   std::optional<RateCurve> curve;
   if (options_.find_lr) curve = search_rate(next);
   optimizer_ = make_optimizer(groups_, options_);
@@ -55,7 +56,8 @@ std::optional<RateCurve> TrainingSteps::begin_stage(const Stage& stage,
 }
 
 void TrainingSteps::scale(double factor) {
-  rate_factor_ *= factor;
+  head_lr_ *= factor;
+  backbone_lr_ *= factor;
   for (ParameterGroup& group : groups_) group.lr *= factor;
 }
 
@@ -82,10 +84,9 @@ RateCurve TrainingSteps::search_rate(const NextBatch& next) {
 void TrainingSteps::begin_step(EpochResult& now) {
   const double factor = schedule_->factor(step_++);
   scale_rates(*optimizer_, groups_, factor);
-  now.head_lr = plan_.head_lr * rate_factor_ * factor;
-  now.backbone_lr = live_.cut() < chain_.num_blocks()
-                        ? plan_.backbone_lr * rate_factor_ * factor
-                        : 0;
+  now.head_lr = head_lr_ * factor;
+  now.backbone_lr =
+      live_.cut() < chain_.num_blocks() ? backbone_lr_ * factor : 0;
   optimizer_->zero_grad();
 }
 

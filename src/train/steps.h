@@ -16,6 +16,11 @@
 
 namespace engraft {
 
+/// How much of the plan's rates a stage takes.
+struct RateShare {
+  double head = 1, backbone = 1;
+};
+
 /// The steps of a run: losses and gradients of batches, and what the optimizer
 /// and the techniques make of them, by the course of each stage's rates.
 class TrainingSteps {
@@ -29,7 +34,7 @@ class TrainingSteps {
     std::string name;
     int64_t begin = 0;  ///< block that the batches are the input of
     int64_t steps = 0;  ///< in all its epochs
-    double rate = 1;    ///< of the plan's rates
+    RateShare rate;
     bool bfloat16 = false;
   };
   using NextBatch = std::function<std::optional<Batches::Batch>()>;
@@ -83,7 +88,7 @@ class TrainingSteps {
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   std::optional<Schedule> schedule_;
   int64_t step_ = 0;
-  double rate_factor_ = 1;  ///< of the stage, and of its range test
+  double head_lr_ = 0, backbone_lr_ = 0;  ///< of the stage, at their highest
 };
 
 }  // namespace engraft

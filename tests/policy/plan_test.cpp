@@ -553,6 +553,27 @@ TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 2);
 }
 
+TEST(ChoosePlan, ItsOwnRatesAreTriedAgainSmallerWhereTheyHarm) {
+  auto in = with_probe(50, SimilarityClass::different, 0.8);
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_EQ(plan.retries, 2);
+  EXPECT_EQ(to_json(plan)["retries"], 2);
+  PlanOptions given;
+  given.backbone_lr = 1e-3;
+  EXPECT_EQ(choose_plan(in, given, {}).retries, 0);
+  given = {};
+  given.lr = 1e-3;
+  EXPECT_EQ(choose_plan(in, given, {}).retries, 0);
+  // A budget is for one try, and without a proof there is nothing to tell.
+  in.seconds = plan.seconds;
+  EXPECT_TRUE(choose_plan(in, {}, {}).proof);
+  EXPECT_EQ(choose_plan(in, {}, {}).retries, 0);
+  in = with_probe(50, SimilarityClass::similar, 1);
+  EXPECT_EQ(choose_plan(in, {}, {}).retries, 0);
+}
+
 TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
   PlanOptions options;
   options.freeze_until = "8";

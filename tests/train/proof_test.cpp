@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "engraft/model/surgery.h"
 #include "engraft/train/fit.h"
 #include "support/tiny_training.h"
@@ -173,6 +175,74 @@ TEST_F(Proof, WhatWarmedUpTheHeadIsNoCandidate) {
   const FitResult result = fit();
   EXPECT_NE(result.diverged, "");
   EXPECT_GE(result.epochs.size(), 3u);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_TRUE(result.proofs.empty());
+}
+
+TEST_F(Proof, BlocksThatDivergeAreTrainedAnewBySmallerSteps) {
+  make_odd(2);
+  plan_.proof_errors = -10;
+  plan_.backbone_lr = 1e4;
+  plan_.retries = 12;
+  const FitResult result = fit();
+  EXPECT_EQ(result.diverged, "");
+  EXPECT_TRUE(result.proofs.back().kept);
+  const auto tries = std::ssize(result.notes);
+  ASSERT_GE(tries, 1);
+  EXPECT_LT(tries, plan_.retries);
+  EXPECT_NE(result.notes[0].find("loss became"), std::string::npos);
+  EXPECT_NE(result.notes[0].find("1/5 of the backbone's rate"),
+            std::string::npos);
+  EXPECT_EQ(result.notes[0].find("--backbone-lr"), std::string::npos);
+  // The last try is whole, and by its rates.
+  const EpochResult& last = result.epochs.back();
+  EXPECT_EQ(last.epochs, last.epoch);
+  EXPECT_EQ(last.epoch, std::ssize(result.epochs));
+  EXPECT_GE(std::ssize(result.epochs), plan_.epochs);
+  EXPECT_GT(result.best_epoch, std::ssize(result.epochs) - 3);
+  EXPECT_NEAR(last.backbone_lr / last.head_lr * plan_.head_lr,
+              plan_.backbone_lr * std::pow(0.2, tries), 1e-9);
+}
+
+TEST_F(Proof, BlocksThatAreClearlyHarmedAreTrainedAnewBySmallerSteps) {
+  // So many pictures that two classes of three lost are no chance.
+  auto& images = folder_of_images_;
+  images.val.insert(images.val.end(), images.train.begin(), images.train.end());
+  plan_.proof_errors = -1;
+  plan_.backbone_lr = 10;
+  plan_.retries = 20;
+  const FitResult result = fit();
+  ASSERT_GE(result.proofs.size(), 2u);
+  EXPECT_LT(result.proofs[0].test.accuracy_z, -2);
+  EXPECT_TRUE(result.proofs.back().kept);
+  EXPECT_EQ(result.proofs.back().from, "the head alone");
+  EXPECT_NE(result.proofs.back().to.find("of the backbone's rate"),
+            std::string::npos);
+  EXPECT_NE(result.notes[0].find("standard errors"), std::string::npos);
+  for (size_t i = 0; i + 1 < result.proofs.size(); ++i)
+    EXPECT_FALSE(result.proofs[i].kept) << i;
+}
+
+TEST_F(Proof, NoisyLossesAreNoReasonToTrainAnew) {
+  make_odd(2);
+  plan_.proof_errors = 1.4;
+  plan_.retries = 2;
+  const FitResult result = fit();
+  ASSERT_EQ(result.proofs.size(), 1u);
+  EXPECT_FALSE(result.proofs[0].kept);
+  EXPECT_EQ(result.epochs.size(), 4u);
+}
+
+TEST_F(Proof, AStopWhileBlocksAreTrainedAnewKeepsTheHead) {
+  make_odd(2);
+  plan_.backbone_lr = 1e4;
+  plan_.retries = 12;
+  TrainCallbacks callbacks;
+  int64_t ended = 0;
+  callbacks.epoch = [&](const EpochResult&) { ++ended; };
+  callbacks.stop = [&] { return ended > 2; };
+  const FitResult result = fit(callbacks);
+  EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.best_epoch, 1);
   EXPECT_TRUE(result.proofs.empty());
 }

@@ -78,6 +78,9 @@ struct TransferPlan {
   /// many (PairedTest::better).
   bool proof = false;
   double proof_errors = 1;
+  /// Blocks that diverge, or end clearly less accurate than the head alone, are
+  /// trained anew at smaller rates, so often at most.
+  int64_t retries = 0;
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs
