@@ -169,7 +169,9 @@ class Fit {
   /// \param retries  that there were: once steps were too large, those that are
   ///                 still less accurate probably are
   bool is_harmed(bool kept, int64_t retries) const {
-    if (options_.find_lr || result_.interrupted) return false;
+    // Without a head to go back to, the features themselves are no numbers.
+    if (options_.find_lr || result_.interrupted || result_.epochs.empty())
+      return false;
     if (!result_.diverged.empty()) return true;
     return !kept && !result_.proofs.empty() &&
            result_.proofs.back().test.accuracy_z < (retries > 0 ? 0 : kHarmed);

@@ -233,6 +233,19 @@ TEST_F(Proof, NoisyLossesAreNoReasonToTrainAnew) {
   EXPECT_EQ(result.epochs.size(), 4u);
 }
 
+TEST_F(Proof, FeaturesThatAreNoNumbersAreNotTriedAgain) {
+  {
+    torch::NoGradGuard no_grad;
+    for (NamedTensor t : chain_->block(0).tensors)
+      if (t.tensor.is_floating_point()) t.tensor.fill_(NAN);
+  }
+  plan_.retries = 2;
+  const FitResult result = fit();
+  EXPECT_NE(result.diverged, "");
+  EXPECT_EQ(result.best_epoch, 0);
+  EXPECT_TRUE(result.epochs.empty());
+}
+
 TEST_F(Proof, AStopWhileBlocksAreTrainedAnewKeepsTheHead) {
   make_odd(2);
   plan_.backbone_lr = 1e4;
