@@ -73,8 +73,7 @@ void OtherWeights::finish(FitResult& result) {
   validate_snapshots(result);
   if (options_.bn_reestimate) measure_batch_norms(result);
   note_missing(result);
-  best_.clear();
-  averaged_ = false;
+  begin_anew();
 }
 
 void OtherWeights::note_missing(FitResult& result) const {

@@ -36,6 +36,14 @@ class Proof : public test::TinyTraining {
                         callbacks);
   }
 
+  FitResult fit_and_stop_after(int64_t epochs) {
+    TrainCallbacks callbacks;
+    int64_t ended = 0;
+    callbacks.epoch = [&](const EpochResult&) { ++ended; };
+    callbacks.stop = [&] { return ended >= epochs; };
+    return fit(callbacks);
+  }
+
   /// One colour a class: the head alone gets all right but pictures that are
   /// said to be of another class.
   void make_odd(size_t pictures) {
@@ -155,11 +163,7 @@ TEST_F(Proof, AStopInTheWarmUpKeepsTheSolvedHead) {
   make_odd(2);
   plan_.proof_errors = -10;  // whatever comes after it would stay
   plan_.head_epochs = 3;
-  TrainCallbacks callbacks;
-  int64_t ended = 0;
-  callbacks.epoch = [&](const EpochResult&) { ++ended; };
-  callbacks.stop = [&] { return ended > 1; };
-  const FitResult result = fit(callbacks);
+  const FitResult result = fit_and_stop_after(2);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.epochs.size(), 2u);
   EXPECT_EQ(result.best_epoch, 1);
@@ -250,11 +254,7 @@ TEST_F(Proof, AStopWhileBlocksAreTrainedAnewKeepsTheHead) {
   make_odd(2);
   plan_.backbone_lr = 1e4;
   plan_.retries = 12;
-  TrainCallbacks callbacks;
-  int64_t ended = 0;
-  callbacks.epoch = [&](const EpochResult&) { ++ended; };
-  callbacks.stop = [&] { return ended > 2; };
-  const FitResult result = fit(callbacks);
+  const FitResult result = fit_and_stop_after(3);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.best_epoch, 1);
   EXPECT_TRUE(result.proofs.empty());
@@ -262,11 +262,7 @@ TEST_F(Proof, AStopWhileBlocksAreTrainedAnewKeepsTheHead) {
 
 TEST_F(Proof, AStopInTheBlocksKeepsTheHead) {
   make_odd(2);
-  TrainCallbacks callbacks;
-  int64_t ended = 0;
-  callbacks.epoch = [&](const EpochResult&) { ++ended; };
-  callbacks.stop = [&] { return ended > 0; };
-  const FitResult result = fit(callbacks);
+  const FitResult result = fit_and_stop_after(1);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.best_epoch, 1);
   EXPECT_TRUE(result.proofs.empty());

@@ -72,11 +72,11 @@ struct FitSettings {
 /// Where they diverge, or end less accurate than the head alone by more than
 /// two standard errors, they are trained again from the beginning at a fifth of
 /// their rate, and at a 25th where they still do not stay, plan.retries times
-/// at most. So it goes with each of plan.deeper,
-/// from the weights that are there, with its own rates and proof, until one
-/// does not prove itself. The best epoch is the last one that is not less
-/// accurate, by a standard error (McNemar's) on the validation pictures, than
-/// the most accurate one.
+/// at most. So it goes with each of plan.deeper, from the weights that are
+/// there, with its own rates and proof, each tried once, until one does not
+/// prove itself. The best epoch is the last one that is not less accurate, by a
+/// standard error (McNemar's) on the validation pictures, than the most
+/// accurate one.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
