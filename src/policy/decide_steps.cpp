@@ -19,8 +19,8 @@ namespace {
 // lose, and must be better by two: of twelve epochs one seems so by one error
 // by chance (ants and bees: it cost 0.6, 1.3 and 3.3 points).
 constexpr double kLikelyGain = 0.01, kProofUnlikely = 2, kProofLikely = -1;
-// A fifth of the rates each (fit.cpp): 1/25 of 5e-4 is what recipes take for
-// the most sensitive models.
+// A fifth of the rates each (TransferPlan): 1/25 of 5e-4 is what recipes take
+// for the most sensitive models.
 constexpr int64_t kRetries = 2;
 // Views that the run sees, and its passes, where there are many.
 constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
@@ -115,6 +115,13 @@ void decide_proof(const Planning& p) {
                     " standard errors, and are not trained where it gets too "
                     "many of them right for that: where less than a point can "
                     "be won they often lose"));
+  if (p.plan.retries == 0) return;
+  const double once = 1 / p.plan.retry_rate;
+  p.decisions.add(
+      "retries", std::to_string(p.plan.retries),
+      text("blocks that diverge or end clearly less accurate than the head "
+           "alone were trained by steps too large for this model: again at 1/",
+           once, " of the backbone's rate, then at 1/", once * once));
 }
 
 }  // namespace

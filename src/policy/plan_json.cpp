@@ -21,6 +21,7 @@ Json to_json(const TransferPlan& plan) {
       {"proof", plan.proof},
       {"proof_errors", plan.proof ? Json(plan.proof_errors) : Json()},
       {"retries", plan.retries},
+      {"retry_rate", plan.retries > 0 ? Json(plan.retry_rate) : Json()},
       {"deeper", deeper},
       {"advice", plan.advice},
       {"estimated_seconds", plan.seconds > 0 ? Json(plan.seconds) : Json()},

@@ -22,9 +22,6 @@
 namespace engraft {
 namespace {
 
-/// Of the rates before, for blocks that are trained anew.
-constexpr double kSmallerRate = 0.2;
-
 /// Standard errors by which blocks are worse than the head alone not by chance:
 /// their steps were too large.
 constexpr double kHarmed = -2;
@@ -32,6 +29,17 @@ constexpr double kHarmed = -2;
 /// A loss so far above that of guessing evenly does not come back.
 bool is_lost(double loss, int64_t classes) {
   return loss > 10 * std::log(static_cast<double>(classes)) + 10;
+}
+
+/// Of the loss of guessing evenly. The first pass of healthy blocks came to 1.1
+/// (two classes, batch statistics), those of a collapse to 1.2 at least.
+constexpr double kCollapsed = 1.2;
+
+/// Steps that train nothing: the loss was below that of guessing, and is above
+/// it in two passes.
+bool is_collapse(double before, double first, double second, int64_t classes) {
+  const double guessing = std::log(static_cast<double>(classes));
+  return before < guessing && std::min(first, second) > kCollapsed * guessing;
 }
 
 constexpr const char* kHeadAlone = "the head alone";
@@ -55,6 +63,7 @@ class Fit {
                  [this](int64_t epoch, const Validation& seen) {
                    return best_.keep_if_better(epoch, seen);
                  }}),
+        retries_left_(settings.plan.retries),
         progress_(callbacks.progress, settings.plan.epochs) {}
 
   FitResult run() {
@@ -77,12 +86,14 @@ class Fit {
     }
     bool kept = settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
     RateShare rate;
-    for (int64_t i = 0; i < plan_.retries && is_harmed(kept, i); ++i) {
-      rate.backbone *= kSmallerRate;
+    while (retries_left_ > 0 && is_harmed(kept)) {
+      --retries_left_;
+      rate.backbone *= plan_.retry_rate;
       // It was the head that diverged.
-      if (!blocks_began_) rate.head *= kSmallerRate;
+      if (!blocks_began_) rate.head *= plan_.retry_rate;
       kept = train_again(fresh, rate, kept) || kept;
     }
+    retries_left_ = 0;
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -164,17 +175,16 @@ class Fit {
     return kept;
   }
 
-  /// Smaller steps could do better than what the last ones did. A range test
-  /// has found its own.
-  /// \param retries  that there were: once steps were too large, those that are
-  ///                 still less accurate probably are
-  bool is_harmed(bool kept, int64_t retries) const {
+  /// Smaller steps could do better than what the last ones did.
+  bool is_harmed(bool kept) const {
     // Without a head to go back to, the features themselves are no numbers.
-    if (options_.find_lr || result_.interrupted || result_.epochs.empty())
-      return false;
+    if (result_.interrupted || result_.epochs.empty()) return false;
     if (!result_.diverged.empty()) return true;
+    // Once steps were too large, those that are still less accurate probably
+    // are.
+    const double harmed = retries_left_ < plan_.retries ? 0 : kHarmed;
     return !kept && !result_.proofs.empty() &&
-           result_.proofs.back().test.accuracy_z < (retries > 0 ? 0 : kHarmed);
+           result_.proofs.back().test.accuracy_z < harmed;
   }
 
   /// The blocks from the beginning, by smaller rates.
@@ -328,6 +338,22 @@ class Fit {
     // it again takes a tenth of a second.
     if (watch.seconds() > 4) give_back_memory();
     finish_epoch(now, watch, waited);
+    if (retries_left_ > 0) look_for_collapse();
+  }
+
+  /// The other passes of steps that are too large are not worth their time
+  /// where smaller ones are to come.
+  void look_for_collapse() {
+    const auto& epochs = result_.epochs;
+    const int64_t end = std::ssize(epochs), in_stage = end + 1 - stage_begins_;
+    if (!blocks_began_ || !going_on() || in_stage < 2 || end < 3) return;
+    const EpochResult &first = epochs[end - 2], &second = epochs[end - 1];
+    if (is_collapse(epochs[end - 3].train_loss, first.train_loss,
+                    second.train_loss, num_classes()))
+      result_.diverged =
+          text("the training loss was above that of guessing, ", std::fixed,
+               std::setprecision(2), std::log(num_classes()), ", in epochs ",
+               first.epoch, " and ", second.epoch);
   }
 
   void finish_epoch(EpochResult& now, const Stopwatch& watch, double waited) {
@@ -473,6 +499,7 @@ class Fit {
   OtherWeights others_;
   bool ignore_stop_ = false;
   bool blocks_began_ = false;
+  int64_t retries_left_;      ///< of the plan's
   int64_t stage_begins_ = 1;  ///< its first epoch
   EpochProgress progress_;
 };

@@ -560,6 +560,11 @@ TEST(ChoosePlan, ItsOwnRatesAreTriedAgainSmallerWhereTheyHarm) {
   const auto plan = choose_plan(in, {}, {});
   EXPECT_EQ(plan.retries, 2);
   EXPECT_EQ(to_json(plan)["retries"], 2);
+  EXPECT_EQ(to_json(plan)["retry_rate"], 0.2);
+  EXPECT_EQ(reason(plan, "retries").value, "2");
+  EXPECT_NE(reason(plan, "retries")
+                .because.find("at 1/5 of the backbone's rate, then at 1/25"),
+            std::string::npos);
   PlanOptions given;
   given.backbone_lr = 1e-3;
   EXPECT_EQ(choose_plan(in, given, {}).retries, 0);

@@ -227,6 +227,30 @@ TEST_F(Proof, BlocksThatAreClearlyHarmedAreTrainedAnewBySmallerSteps) {
     EXPECT_FALSE(result.proofs[i].kept) << i;
 }
 
+TEST_F(Proof, BlocksThatCollapseAreNotTrainedToTheEnd) {
+  plan_.proof_errors = -10;
+  plan_.head_epochs = 6;
+  plan_.epochs = 12;
+  plan_.head_lr = 0.03;
+  plan_.backbone_lr = 10;
+  const FitResult whole = fit();
+  ASSERT_EQ(whole.epochs.size(), 12u);
+  ASSERT_LT(whole.epochs[5].train_loss, std::log(3));
+  ASSERT_GT(whole.epochs[6].train_loss, std::log(3));
+  ASSERT_GT(whole.epochs[7].train_loss, std::log(3));
+  plan_.retries = 1;
+  const FitResult result = fit();
+  // The head alone, its warm-up and two passes, and the second try, which has
+  // none to follow.
+  EXPECT_EQ(result.epochs.size(), 8u + 11u);
+  EXPECT_EQ(result.diverged, "");
+  ASSERT_GE(result.notes.size(), 1u);
+  EXPECT_NE(result.notes[0].find("that of guessing, 1.10, in epochs 7 and 8"),
+            std::string::npos)
+      << result.notes[0];
+  EXPECT_NE(result.notes[0].find("1/5"), std::string::npos);
+}
+
 TEST_F(Proof, NoisyLossesAreNoReasonToTrainAnew) {
   make_odd(2);
   plan_.proof_errors = 1.4;

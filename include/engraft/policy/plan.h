@@ -81,6 +81,7 @@ struct TransferPlan {
   /// Blocks that diverge, or end clearly less accurate than the head alone, are
   /// trained anew at smaller rates, so often at most.
   int64_t retries = 0;
+  double retry_rate = 0.2;  ///< of the backbone's rate of the try before
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs
