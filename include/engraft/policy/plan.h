@@ -78,8 +78,8 @@ struct TransferPlan {
   /// many (PairedTest::better).
   bool proof = false;
   double proof_errors = 1;
-  /// Blocks that diverge, or end clearly less accurate than the head alone, are
-  /// trained anew at smaller rates, so often at most.
+  /// Blocks that diverge, collapse or end clearly less accurate than the head
+  /// alone are trained anew at smaller rates, so often at most.
   int64_t retries = 0;
   double retry_rate = 0.2;  ///< of the backbone's rate of the try before
   std::vector<DeeperStage> deeper;

@@ -70,13 +70,14 @@ struct FitSettings {
 /// aside; training begins anew with a fresh head, and its best epoch stays only
 /// when it is better than the head alone by plan.proof_errors (PairedTest).
 /// Where they diverge, or end less accurate than the head alone by more than
-/// two standard errors, they are trained again from the beginning at a fifth of
-/// their rate, and at a 25th where they still do not stay, plan.retries times
-/// at most. So it goes with each of plan.deeper, from the weights that are
-/// there, with its own rates and proof, each tried once, until one does not
-/// prove itself. The best epoch is the last one that is not less accurate, by a
-/// standard error (McNemar's) on the validation pictures, than the most
-/// accurate one.
+/// two standard errors, they are trained again from the beginning at
+/// plan.retry_rate of their rate, and so on where they still do not stay,
+/// plan.retries times at most; a try whose training loss stays above that of
+/// guessing evenly ends there, unless it is the last. So it goes with each of
+/// plan.deeper, from the weights that are there, with its own rates and proof,
+/// each tried once, until one does not prove itself. The best epoch is the last
+/// one that is not less accurate, by a standard error (McNemar's) on the
+/// validation pictures, than the most accurate one.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
