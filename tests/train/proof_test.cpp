@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "engraft/model/surgery.h"
@@ -229,23 +230,36 @@ TEST_F(Proof, BlocksThatAreClearlyHarmedAreTrainedAnewBySmallerSteps) {
 
 TEST_F(Proof, BlocksThatCollapseAreNotTrainedToTheEnd) {
   plan_.proof_errors = -10;
-  plan_.head_epochs = 6;
-  plan_.epochs = 12;
+  plan_.head_epochs = 10;
+  plan_.epochs = 16;
   plan_.head_lr = 0.03;
   plan_.backbone_lr = 10;
-  const FitResult whole = fit();
-  ASSERT_EQ(whole.epochs.size(), 12u);
-  ASSERT_LT(whole.epochs[5].train_loss, std::log(3));
-  ASSERT_GT(whole.epochs[6].train_loss, std::log(3));
-  ASSERT_GT(whole.epochs[7].train_loss, std::log(3));
+  const auto fresh = LiveChain(*chain_, 0).snapshot();
+  const auto fit_anew = [&] {
+    LiveChain::restore(fresh);
+    torch::manual_seed(0);
+    return fit();
+  };
+  // Steps this large are chaos: nearly every seed collapses in its first two
+  // passes, which one depends on how the processor rounds.
+  const double guessing = std::log(3);
+  const auto collapses = [&](const FitResult& whole) {
+    const auto& e = whole.epochs;
+    return e.size() == 16 && e[9].train_loss < guessing &&
+           std::min(e[10].train_loss, e[11].train_loss) > 1.3 * guessing;
+  };
+  FitResult whole = fit_anew();
+  while (!collapses(whole) && ++run_.seed < 12) whole = fit_anew();
+  ASSERT_TRUE(collapses(whole));
   plan_.retries = 1;
-  const FitResult result = fit();
+  const FitResult result = fit_anew();
   // The head alone, its warm-up and two passes, and the second try, which has
   // none to follow.
-  EXPECT_EQ(result.epochs.size(), 8u + 11u);
+  EXPECT_EQ(result.epochs.size(), 12u + 15u);
+  EXPECT_EQ(result.epochs[11].train_loss, whole.epochs[11].train_loss);
   EXPECT_EQ(result.diverged, "");
   ASSERT_GE(result.notes.size(), 1u);
-  EXPECT_NE(result.notes[0].find("that of guessing, 1.10, in epochs 7 and 8"),
+  EXPECT_NE(result.notes[0].find("that of guessing, 1.10, in epochs 11 and 12"),
             std::string::npos)
       << result.notes[0];
   EXPECT_NE(result.notes[0].find("1/5"), std::string::npos);
