@@ -26,19 +26,24 @@ namespace {
 /// their steps were too large.
 constexpr double kHarmed = -2;
 
-/// A loss so far above that of guessing evenly does not come back.
-bool is_lost(double loss, int64_t classes) {
-  return loss > 10 * std::log(static_cast<double>(classes)) + 10;
+/// Of all classes evenly.
+double loss_of_guessing(int64_t classes) {
+  return std::log(static_cast<double>(classes));
 }
 
-/// Of the loss of guessing evenly. The first pass of healthy blocks came to 1.1
+/// A loss so far above that of guessing does not come back.
+bool is_lost(double loss, int64_t classes) {
+  return loss > 10 * loss_of_guessing(classes) + 10;
+}
+
+/// Of the loss of guessing. The first pass of healthy blocks came to 1.1
 /// (two classes, batch statistics), those of a collapse to 1.2 at least.
 constexpr double kCollapsed = 1.2;
 
 /// Steps that train nothing: the loss was below that of guessing, and is above
 /// it in two passes.
 bool is_collapse(double before, double first, double second, int64_t classes) {
-  const double guessing = std::log(static_cast<double>(classes));
+  const double guessing = loss_of_guessing(classes);
   return before < guessing && std::min(first, second) > kCollapsed * guessing;
 }
 
@@ -352,8 +357,8 @@ class Fit {
                     second.train_loss, num_classes()))
       result_.diverged =
           text("the training loss was above that of guessing, ", std::fixed,
-               std::setprecision(2), std::log(num_classes()), ", in epochs ",
-               first.epoch, " and ", second.epoch);
+               std::setprecision(2), loss_of_guessing(num_classes()),
+               ", in epochs ", first.epoch, " and ", second.epoch);
   }
 
   void finish_epoch(EpochResult& now, const Stopwatch& watch, double waited) {
