@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -88,19 +89,19 @@ Walked walk_folder(const std::string& folder) {
   return walked;
 }
 
-std::vector<std::string> list_pictures(const std::vector<std::string>& paths) {
-  std::vector<std::string> pictures;
+ListedPictures list_pictures(const std::vector<std::string>& paths) {
+  ListedPictures listed;
   for (const auto& path : paths) {
     std::error_code code;
     if (!fs::is_directory(path, code)) {
-      pictures.push_back(path);
+      listed.paths.push_back(path);
       continue;
     }
     const Walked walked = walk_folder(path);
-    pictures.insert(pictures.end(), walked.pictures.begin(),
-                    walked.pictures.end());
+    std::ranges::copy(walked.pictures, std::back_inserter(listed.paths));
+    std::ranges::copy(walked.left_out, std::back_inserter(listed.left_out));
   }
-  return pictures;
+  return listed;
 }
 
 }  // namespace engraft

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <ranges>
 
 #include "engraft/data/loader.h"
 #include "engraft/eval/evaluator.h"
@@ -17,9 +18,24 @@
 namespace engraft {
 namespace {
 
-std::vector<Sample> samples_of(const std::vector<std::string>& paths) {
+using Note = std::function<void(const std::string&)>;
+
+constexpr size_t kMostNamed = 10;
+
+void note_left_out(const std::vector<LeftOut>& files, const Note& note) {
+  for (const auto& file : files | std::views::take(kMostNamed))
+    note(file.path + ": left out (" + file.reason + ")");
+  if (files.size() > kMostNamed)
+    note("and " + std::to_string(files.size() - kMostNamed) +
+         " more files left out");
+}
+
+std::vector<Sample> samples_of(const std::vector<std::string>& paths,
+                               const Note& note) {
+  const ListedPictures listed = list_pictures(paths);
+  if (note) note_left_out(listed.left_out, note);
   std::vector<Sample> samples;
-  for (auto& path : list_pictures(paths)) samples.push_back({path, 0, ""});
+  for (const auto& path : listed.paths) samples.push_back({path, 0, ""});
   if (samples.empty())
     fail(Fault::data, paths.empty() ? "no picture was named"
                                     : paths.front() + ": no picture in it");
@@ -237,12 +253,12 @@ Started start(const PredictOptions& options,
 
 int64_t predict(const PredictOptions& given,
                 const std::function<void(const Prediction&)>& each,
-                const std::function<void(const std::string&)>& note) {
+                const Note& note) {
   PredictOptions options = given;
   // A configuration file may leave it open, which elsewhere means ten.
   options.view.crops = options.view.crops.value_or(kCentreCrop);
   options.validate();
-  const auto samples = samples_of(options.paths);
+  const auto samples = samples_of(options.paths, note);
   Started begun = start(options, samples);
   if (note)
     for (const auto& text : begun.notes) note(text);

@@ -12,7 +12,7 @@ constexpr size_t kMost = 64;
 std::vector<Sample> find_pictures() {
   std::vector<Sample> out;
   if (const char* data = std::getenv("ENGRAFT_BENCH_DATA"); data && *data) {
-    const auto paths = list_pictures({data});
+    const auto paths = list_pictures({data}).paths;
     for (size_t i = 0; i < std::min(kMost, paths.size()); ++i) {
       const std::string& path =
           paths[i * paths.size() / kMost % std::max<size_t>(paths.size(), 1)];

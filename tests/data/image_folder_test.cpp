@@ -222,9 +222,13 @@ TEST(ListPictures, KeepsTheOrderGivenAndSortsInFolders) {
   write_class(data / "z", 2, 1);
   write_text(data / "z/notes.txt", "");
   write_text(data / "odd.dat", "");
-  EXPECT_EQ(list_pictures({data / "odd.dat", data / "z", data / "a.png"}),
+  const auto listed =
+      list_pictures({data / "odd.dat", data / "z", data / "a.png"});
+  EXPECT_EQ(listed.paths,
             (std::vector<std::string>{data / "odd.dat", data / "z/0.png",
                                       data / "z/1.png", data / "a.png"}));
+  ASSERT_EQ(listed.left_out.size(), 1u);
+  EXPECT_EQ(listed.left_out[0].path, data / "z/notes.txt");
 }
 
 }  // namespace

@@ -42,6 +42,31 @@ TEST(Predict, KeepsTheOrderOfTheInputAroundUnreadablePictures) {
   EXPECT_EQ(to_json(found[4]).size(), 2u);  // path and error
 }
 
+TEST(Predict, NamesWhatItLeavesOutOfFolders) {
+  const TempFolder folder;
+  PredictOptions options;
+  options.model = test::write_colour_model(folder / "m.pt");
+  test::write_picture(folder / "photos/p.png",
+                      test::flat_picture(40, 40, {0, 51, 0}));
+  for (int i = 10; i < 22; ++i)
+    test::write_text(folder / ("photos/" + std::to_string(i) + ".heic"), "");
+  options.paths = {folder / "photos"};
+  std::vector<std::string> notes;
+  const auto keep = [&](const std::string& text) { notes.push_back(text); };
+  predict(
+      options, [](const Prediction&) {}, keep);
+  ASSERT_GE(notes.size(), 11u);  // what follows is of the model
+  EXPECT_EQ(notes[0], folder / "photos/10.heic" +
+                          ": left out (not a picture that is read: .heic)");
+  EXPECT_EQ(notes[10], "and 2 more files left out");
+  std::filesystem::remove(folder / "photos/p.png");
+  notes.clear();
+  EXPECT_FAULT(predict(
+                   options, [](const Prediction&) {}, keep),
+               Fault::data, "no picture in it");
+  EXPECT_EQ(notes.size(), 11u) << "they say why there is none";
+}
+
 TEST(Predict, FindsTheSizeOfAModelWhoseOwnFails) {
   const TempFolder folder;
   torch::jit::Module m("fixed");

@@ -80,10 +80,15 @@ ImageFolder scan_image_folder(const std::string& data,
                               const std::string& cache = "",
                               DataUse use = DataUse::train);
 
+struct ListedPictures {
+  std::vector<std::string> paths;
+  std::vector<LeftOut> left_out;
+};
+
 /// Pictures below `paths` (files, or folders walked in sorted order) in the
 /// order given, for prediction. Files that are not pictures by extension are
 /// kept when named themselves, and left out when met in a folder.
-std::vector<std::string> list_pictures(const std::vector<std::string>& paths);
+ListedPictures list_pictures(const std::vector<std::string>& paths);
 
 /// Counts, class sizes, copies and what was left out.
 Json to_json(const ImageFolder& folder);

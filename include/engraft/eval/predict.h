@@ -28,8 +28,9 @@ struct Prediction {
 
 /// Streams options.paths through the model; calls back once a picture, in the
 /// order of the input, also for unreadable ones, and `note` with what is worth
-/// saying to a person. Returns how many pictures could not be read.
-/// Throws Error(Fault::data) when there is no picture at all.
+/// saying to a person, as files in folders that are not pictures. Returns how
+/// many pictures could not be read. Throws Error(Fault::data) when there is no
+/// picture at all.
 int64_t predict(const PredictOptions& options,
                 const std::function<void(const Prediction&)>& each,
                 const std::function<void(const std::string&)>& note = {});
