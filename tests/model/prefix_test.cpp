@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 #include "support/expect_fault.h"
 #include "support/tiny_models.h"
 
@@ -92,6 +94,17 @@ TEST(FrozenPrefix, DecidesByTimeAndSaysSo) {
   }
   EXPECT_LE(own, choice.trials[0].milliseconds);
   EXPECT_NE(choice.text().find(name_of(choice.kind)), std::string::npos);
+}
+
+TEST(FrozenPrefix, TriesOnednnWhereNoConvolutionCanBeFused) {
+  const BlockChain chain(make_classifier(tiny::uncuttable(), tiny::input()));
+  FrozenPrefix prefix(chain, 1, InferenceKind::automatic, 260);
+  prefix.run(tiny::images(4));
+  const auto& trials = prefix.choice().trials;
+  const auto onednn =
+      std::ranges::find(trials, InferenceKind::onednn, &PrefixTrial::kind);
+  ASSERT_NE(onednn, trials.end());
+  EXPECT_GT(onednn->milliseconds, 0) << onednn->refused;
 }
 
 TEST(FrozenPrefix, FewPicturesGetTheChainsOwnGraph) {

@@ -45,7 +45,7 @@ Json to_json(const PrefixChoice& choice);
 ///
 /// InferenceKind::automatic decides on the first pictures that are run: few
 /// pictures are not worth a rewritten graph; else each way runs some of them
-/// (few pictures are not worth trying folded and onednn beside fused), what
+/// (few are not worth trying folded and onednn beside a rewritten one), what
 /// differs too much from `plain` is out (1e-4 of the root mean square,
 /// 2e-2 for bf16), and the fastest of the rest stays. To be the same in the
 /// next run, `fused` gives way only to what is 10 % faster.
