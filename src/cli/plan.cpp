@@ -15,6 +15,17 @@
 namespace engraft::cli {
 namespace {
 
+/// How the work was done and what it cost.
+std::string verbose_text(const PlanResult& result) {
+  std::vector<std::string> parts;
+  for (const auto& [phase, seconds] : result.phases)
+    parts.push_back(phase + " " + duration(seconds));
+  const std::string took = paragraph("took", listed(parts, parts.size()));
+  return result.inference
+             ? paragraph("inference", result.inference->text()) + took
+             : took;
+}
+
 int plan_command(const PlanCommandOptions& options, bool json) {
   options.validate();
   Progress progress;
@@ -29,7 +40,8 @@ int plan_command(const PlanCommandOptions& options, bool json) {
     print_json(std::cout, to_json(result));
   else
     std::cout << data_text(result.folder) << model_line(result.classifier)
-              << plan_text(result.plan);
+              << plan_text(result.plan)
+              << (options.run.verbose ? verbose_text(result) : "");
   return 0;
 }
 
@@ -70,7 +82,8 @@ int rank_command(const PlanCommandOptions& options,
     std::cout << data_text(ranked.front().plan.folder) << ranking_text(ranked)
               << "\nwith the best one\n"
               << model_line(ranked.front().plan.classifier)
-              << plan_text(ranked.front().plan.plan);
+              << plan_text(ranked.front().plan.plan)
+              << (options.run.verbose ? verbose_text(ranked.front().plan) : "");
   return 0;
 }
 

@@ -32,15 +32,7 @@ constexpr double kMostWork = 3e11;
 constexpr int64_t kViewed = 128, kMirrored = 256;
 // Shares of the depth that probes look at, besides all of it.
 constexpr double kDepths[] = {0.25, 0.5, 2.0 / 3, 5.0 / 6};
-struct Flip {
-  const char* kind;
-  int64_t dimension;  ///< of [N, 3, H, W]
-  int64_t pictures;
-};
-constexpr Flip kFlips[] = {{"horizontal", 3, kMirrored},
-                           {"vertical", 2, kViewed}};
-constexpr AugmentStrength kStrengths[] = {AugmentStrength::light,
-                                          AugmentStrength::standard};
+constexpr AugmentStrength kViews = AugmentStrength::standard;
 constexpr double kShares[] = {0.25, 0.5};
 
 std::vector<int64_t> tapped_cuts(int64_t blocks) {
@@ -115,12 +107,10 @@ class Measurement {
     const HeadProblem problem = problem_of(last(), labels_, groups_, classes_);
     const HeldOut whole =
         predict_held_out(problem, penalty_, 1, other_views(), stop_);
-    auto seen = whole.others.begin();
-    for (const Flip& flip : kFlips)
-      e.flips.push_back(compare(flip.kind, whole.log_probabilities, *seen++));
-    for (const AugmentStrength strength : kStrengths)
-      e.views.push_back(compare(std::string(name_of(strength)),
-                                whole.log_probabilities, *seen++));
+    e.flips = {
+        compare("horizontal", whole.log_probabilities, whole.others.at(0))};
+    e.views = {compare(std::string(name_of(kViews)), whole.log_probabilities,
+                       whole.others.at(1))};
     e.depths.back().accuracy = whole.accuracy;
     e.depths.back().loss = whole.loss;
     draw_curve(problem, whole, e);
@@ -131,6 +121,7 @@ class Measurement {
     e.weighted_error = weighted_error(whole.log_probabilities);
     score(e);
     out.features = {samples_, last()};
+    out.inference = inference_;
     return out;
   }
 
@@ -154,8 +145,7 @@ class Measurement {
     wanted.data = options_.data;
     Activations seen(chain_, chain_.num_blocks(), wanted);
     if (!seen.prepare(samples_, 0, progress_, stop_)) return false;
-    const PrefixChoice choice = seen.stats().prefix;
-    if (choice.trials.size() > 1) fastest_ = choice.kind;
+    inference_ = seen.stats().prefix;
     std::vector<int64_t> all(samples_.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
     const auto rows = seen.read(samples_, all, -1);
@@ -222,38 +212,30 @@ class Measurement {
     }
   }
 
-  /// The last features of other views of the first pictures: mirrored in each
-  /// of kFlips, augmented in each of kStrengths.
+  /// The last features of other views of the first pictures: mirrored, and
+  /// as kViews draws them.
   std::vector<OtherRows> other_views() const {
-    FrozenPrefix prefix(
-        chain_, chain_.num_blocks(), options_.inference,
-        std::min<int64_t>(kMirrored + kViewed * (1 + std::ssize(kStrengths)),
-                          std::ssize(samples_) *
-                              (std::ssize(kFlips) + std::ssize(kStrengths))),
-        {chain_.num_blocks()});
-    if (fastest_) prefix.prefer(*fastest_);
+    FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
+                        std::min(kMirrored + kViewed, 2 * std::ssize(samples_)),
+                        {chain_.num_blocks()});
+    if (inference_->trials.size() > 1) prefix.prefer(inference_->kind);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
     loading.batch_size = prefix.pictures_at_once(1);
     loading.shuffle = false;
-    std::vector<OtherRows> out;
-    for (const Flip& flip : kFlips)
-      out.push_back(pass(prefix, flip.pictures, loading, flip.dimension));
-    for (const AugmentStrength strength : kStrengths) {
-      AugmentOptions unmirrored;
-      unmirrored.flip = false;
-      loading.augment = augment_settings(strength, unmirrored);
-      out.push_back(pass(prefix, kViewed, loading, {}));
-    }
+    std::vector<OtherRows> out{pass(prefix, kMirrored, loading, true)};
+    AugmentOptions unmirrored;
+    unmirrored.flip = false;
+    loading.augment = augment_settings(kViews, unmirrored);
+    out.push_back(pass(prefix, kViewed, loading, false));
     return out;
   }
 
   /// What the blocks give for what a loader draws of the first `most` pictures,
-  /// mirrored in a dimension or not.
+  /// mirrored or not.
   OtherRows pass(FrozenPrefix& prefix, int64_t most,
-                 const LoaderOptions& loading,
-                 std::optional<int64_t> mirrored) const {
+                 const LoaderOptions& loading, bool mirrored) const {
     const int64_t count = std::min(most, std::ssize(samples_));
     const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
     Loader loader(some, loading);
@@ -262,8 +244,7 @@ class Measurement {
     while (const auto batch = loader.next()) {
       if (stop_ && stop_()) break;
       seen.push_back(
-          prefix.run(mirrored ? batch->images.flip(*mirrored) : batch->images)
-              .cpu());
+          prefix.run(mirrored ? batch->images.flip(3) : batch->images).cpu());
     }
     const auto rows = seen.empty() ? last().slice(0, 0, 0) : torch::cat(seen);
     return {rows_of(rows), groups_.narrow(0, 0, rows.size(0))};
@@ -331,10 +312,10 @@ class Measurement {
   const Population population_;
   const int64_t classes_;
   const std::vector<int64_t> cuts_;
-  std::optional<InferenceKind> fastest_;  ///< way of the pass, if timed
-  std::vector<torch::Tensor> parts_;      ///< float32 [N, width] for each cut
-  torch::Tensor groups_;                  ///< int64 [N], held out together
-  double penalty_ = 1;                    ///< of the last features' probe
+  std::optional<PrefixChoice> inference_;  ///< of the pass
+  std::vector<torch::Tensor> parts_;       ///< float32 [N, width] for each cut
+  torch::Tensor groups_;                   ///< int64 [N], held out together
+  double penalty_ = 1;                     ///< of the last features' probe
 };
 
 /// What train's first stage looks for: the evaluation view before the head.
@@ -390,7 +371,7 @@ EvidenceResult measure_evidence(const BlockChain& chain,
   counts.insert(counts.end(), population.contents.begin(),
                 population.contents.end());
   StoredEvidence stored(chain, options, samples, counts);
-  if (const auto known = stored.read()) return {*known, {}};
+  if (const auto known = stored.read()) return {*known, {}, {}};
   EvidenceResult out = Measurement(chain, std::move(samples), population,
                                    options, progress, stop)
                            .run();

@@ -112,6 +112,7 @@ void look_closer(const PlanCommandOptions& options,
   chain.to(torch::kCPU);
   inputs.evidence = std::move(seen.evidence);
   out.known = std::move(seen.features);
+  out.inference = std::move(seen.inference);
 }
 
 }  // namespace

@@ -338,6 +338,10 @@ TEST_F(CliCommands, TrainAndPlanGiveOneJsonDocument) {
       run_engraft({"plan", data_, "--model", model_, "--json"});
   ASSERT_EQ(plan.code, 0) << plan.err;
   EXPECT_TRUE(Json::parse(plan.out).contains("plan"));
+  const Outcome verbose =
+      run_engraft({"plan", data_, "--model", model_, "--verbose"});
+  EXPECT_NE(verbose.out.find("\ntook      load "), std::string::npos)
+      << verbose.out;
 }
 
 TEST_F(CliCommands, TrainingOutlivesWhoReadsAlong) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,8 +60,8 @@ struct Evidence {
   /// Share of held-out pictures that it gets wrong where classes have their
   /// shares of all training pictures; NaN: unknown.
   double weighted_error = std::numeric_limits<double>::quiet_NaN();
-  std::vector<ViewProbe> flips;
-  std::vector<ViewProbe> views;  ///< random ones, not mirrored
+  std::vector<ViewProbe> flips;  ///< "horizontal"
+  std::vector<ViewProbe> views;  ///< "standard": random ones, not mirrored
   double log_me = 0;             ///< of the last features (You et al. 2021)
   double leep = 0;  ///< of the original head (Nguyen et al. 2020); 0: unknown
   double confidence = 0, entropy = 0;  ///< mean, of the original head; nats
@@ -105,6 +106,8 @@ struct KnownFeatures {
 struct EvidenceResult {
   Evidence evidence;
   KnownFeatures features;  ///< evaluation views
+  /// How the blocks were computed; none where the cache had the evidence.
+  std::optional<PrefixChoice> inference;
 };
 
 /// Looks at up to evidence_pictures() training pictures, evenly over the

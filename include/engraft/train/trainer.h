@@ -139,8 +139,9 @@ struct PlanResult {
   Classifier classifier;
   ImageFolder folder;
   TransferPlan plan;
-  HeadInfo head;        ///< of the model as it came
-  KnownFeatures known;  ///< that looking at pictures came by
+  HeadInfo head;                          ///< of the model as it came
+  KnownFeatures known;                    ///< that looking at pictures came by
+  std::optional<PrefixChoice> inference;  ///< as EvidenceResult's
   Phases phases;
 };
 /// What else is known of the run that is planned.
