@@ -48,17 +48,17 @@ void list_classes(const std::string& folder, Side side, Listing& listing) {
   leave_out_files(children.files, listing.left_out);
   for (const auto& path : children.folders) {
     const std::string label = name_of_folder(path);
-    const Walked walked = walk_folder(path);
-    for (const auto& picture : walked.pictures)
+    const ListedPictures walked = walk_folder(path);
+    for (const auto& picture : walked.paths)
       listing.entries.push_back({picture, label, side, {}});
     listing.left_out.insert(listing.left_out.end(), walked.left_out.begin(),
                             walked.left_out.end());
     if (gives_class(side, DataUse::train)) {
-      if (walked.pictures.empty())
+      if (walked.paths.empty())
         fail(Fault::data, path, ": class '", label, "' has no picture: add ",
              "some, or remove the folder");
       listing.classes.push_back(label);
-    } else if (!walked.pictures.empty() &&
+    } else if (!walked.paths.empty() &&
                !std::ranges::binary_search(listing.classes, label)) {
       fail(Fault::data, path, ": class '", label,
            "' has no folder in train: ", "add one, or remove this one");

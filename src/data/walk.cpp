@@ -37,7 +37,7 @@ std::string why_left_out(const fs::path& path) {
 }
 
 void walk(const std::string& folder, std::set<fs::path>& entered,
-          Walked& walked) {
+          ListedPictures& walked) {
   std::error_code code;
   const fs::path real = fs::canonical(folder, code);
   if (!code && !entered.insert(real).second) {
@@ -48,7 +48,7 @@ void walk(const std::string& folder, std::set<fs::path>& entered,
   const Children children = list_children(folder);
   for (const auto& file : children.files) {
     if (is_picture_name(file) && fs::is_regular_file(file, code))
-      walked.pictures.push_back(file);
+      walked.paths.push_back(file);
     else
       walked.left_out.push_back({file, why_left_out(file)});
   }
@@ -82,8 +82,8 @@ Children list_children(const std::string& folder) {
   return children;
 }
 
-Walked walk_folder(const std::string& folder) {
-  Walked walked;
+ListedPictures walk_folder(const std::string& folder) {
+  ListedPictures walked;
   std::set<fs::path> entered;
   walk(folder, entered, walked);
   return walked;
@@ -97,8 +97,8 @@ ListedPictures list_pictures(const std::vector<std::string>& paths) {
       listed.paths.push_back(path);
       continue;
     }
-    const Walked walked = walk_folder(path);
-    std::ranges::copy(walked.pictures, std::back_inserter(listed.paths));
+    const ListedPictures walked = walk_folder(path);
+    std::ranges::copy(walked.paths, std::back_inserter(listed.paths));
     std::ranges::copy(walked.left_out, std::back_inserter(listed.left_out));
   }
   return listed;

@@ -13,15 +13,10 @@ bool is_picture_name(const std::string& path);
 /// Dot files and what operating systems leave behind in folders.
 bool is_hidden(const std::string& name);
 
-struct Walked {
-  std::vector<std::string> pictures;  ///< by extension
-  std::vector<LeftOut> left_out;
-};
-
-/// Everything below `folder` in sorted order. Links to folders are followed,
-/// but no folder is entered twice, so a circle of links ends. Throws
-/// Error(Fault::data) when a folder cannot be listed.
-Walked walk_folder(const std::string& folder);
+/// Everything below `folder` in sorted order, pictures by extension. Links to
+/// folders are followed, but no folder is entered twice, so a circle of links
+/// ends. Throws Error(Fault::data) when a folder cannot be listed.
+ListedPictures walk_folder(const std::string& folder);
 
 /// What `folder` itself holds that is not hidden, sorted, as full paths.
 struct Children {

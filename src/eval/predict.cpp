@@ -18,11 +18,9 @@
 namespace engraft {
 namespace {
 
-using Note = std::function<void(const std::string&)>;
-
 constexpr size_t kMostNamed = 10;
 
-void note_left_out(const std::vector<LeftOut>& files, const Note& note) {
+void note_left_out(const std::vector<LeftOut>& files, const EvalNote& note) {
   for (const auto& file : files | std::views::take(kMostNamed))
     note(file.path + ": left out (" + file.reason + ")");
   if (files.size() > kMostNamed)
@@ -31,7 +29,7 @@ void note_left_out(const std::vector<LeftOut>& files, const Note& note) {
 }
 
 std::vector<Sample> samples_of(const std::vector<std::string>& paths,
-                               const Note& note) {
+                               const EvalNote& note) {
   const ListedPictures listed = list_pictures(paths);
   if (note) note_left_out(listed.left_out, note);
   std::vector<Sample> samples;
@@ -253,7 +251,7 @@ Started start(const PredictOptions& options,
 
 int64_t predict(const PredictOptions& given,
                 const std::function<void(const Prediction&)>& each,
-                const Note& note) {
+                const EvalNote& note) {
   PredictOptions options = given;
   // A configuration file may leave it open, which elsewhere means ten.
   options.view.crops = options.view.crops.value_or(kCentreCrop);

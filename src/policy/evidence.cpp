@@ -218,7 +218,7 @@ class Measurement {
     FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
                         std::min(kMirrored + kViewed, 2 * std::ssize(samples_)),
                         {chain_.num_blocks()});
-    if (inference_->trials.size() > 1) prefix.prefer(inference_->kind);
+    if (inference_.trials.size() > 1) prefix.prefer(inference_.kind);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
@@ -312,10 +312,10 @@ class Measurement {
   const Population population_;
   const int64_t classes_;
   const std::vector<int64_t> cuts_;
-  std::optional<PrefixChoice> inference_;  ///< of the pass
-  std::vector<torch::Tensor> parts_;       ///< float32 [N, width] for each cut
-  torch::Tensor groups_;                   ///< int64 [N], held out together
-  double penalty_ = 1;                     ///< of the last features' probe
+  PrefixChoice inference_;            ///< of the pass
+  std::vector<torch::Tensor> parts_;  ///< float32 [N, width] for each cut
+  torch::Tensor groups_;              ///< int64 [N], held out together
+  double penalty_ = 1;                ///< of the last features' probe
 };
 
 /// What train's first stage looks for: the evaluation view before the head.
