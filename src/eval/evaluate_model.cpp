@@ -6,6 +6,7 @@
 #include "engraft/eval/evaluator.h"
 #include "eval/class_names.h"
 #include "eval/evaluate_sampled.h"
+#include "eval/note_files.h"
 #include "eval/test_models.h"
 #include "eval/tested_model.h"
 
@@ -44,14 +45,6 @@ std::vector<int64_t> outputs_of(const ImageFolder& folder,
          " outputs but no names for them: list these in their order under ",
          "\"classes\" in ", sidecar.string());
   return match_classes(folder.root, folder.classes, classes);
-}
-
-void say_what_is_left_out(const ImageFolder& folder, const EvalNote& note) {
-  if (!note) return;
-  for (const auto& file : folder.left_out)
-    note(file.path + ": left out, " + file.reason);
-  for (const auto& file : folder.unreadable)
-    note(file.path + ": skipped, " + file.reason);
 }
 
 /// Says when some of the pictures are among those that the model learned from.
@@ -131,7 +124,8 @@ Report evaluate_model(const EvalOptions& options, const EvalProgress& progress,
   const ImageFolder folder =
       scan_image_folder(options.data, options.data_options, options.run.threads,
                         "", DataUse::test);
-  say_what_is_left_out(folder, note);
+  note_files(folder.left_out, "left out", note);
+  note_files(folder.unreadable, "skipped", note);
   const auto outputs = outputs_of(folder, models);
   Selection selection = select(folder, options.split);
   std::set<std::string> said;  // of several models once

@@ -6,32 +6,22 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <ranges>
 
 #include "engraft/data/loader.h"
 #include "engraft/eval/evaluator.h"
 #include "engraft/model/sampled_prediction.h"
 #include "eval/mean_probabilities.h"
+#include "eval/note_files.h"
 #include "eval/sampler.h"
 #include "eval/tested_model.h"
 
 namespace engraft {
 namespace {
 
-constexpr size_t kMostNamed = 10;
-
-void note_left_out(const std::vector<LeftOut>& files, const EvalNote& note) {
-  for (const auto& file : files | std::views::take(kMostNamed))
-    note(file.path + ": left out (" + file.reason + ")");
-  if (files.size() > kMostNamed)
-    note("and " + std::to_string(files.size() - kMostNamed) +
-         " more files left out");
-}
-
 std::vector<Sample> samples_of(const std::vector<std::string>& paths,
                                const EvalNote& note) {
   const ListedPictures listed = list_pictures(paths);
-  if (note) note_left_out(listed.left_out, note);
+  note_files(listed.left_out, "left out", note);
   std::vector<Sample> samples;
   for (const auto& path : listed.paths) samples.push_back({path, 0, ""});
   if (samples.empty())

@@ -11,9 +11,7 @@
 namespace engraft {
 namespace {
 
-using Note = std::function<void(const std::string&)>;
-
-void say_what_was_noticed(const Classifier& classifier, const Note& note) {
+void say_what_was_noticed(const Classifier& classifier, const EvalNote& note) {
   if (!note) return;
   for (const auto& text : classifier.notes) note(classifier.path + ": " + text);
   if (classifier.record.is_null())
@@ -55,7 +53,7 @@ void check_agreement(const std::vector<TestedModel>& models) {
 
 std::vector<TestedModel> load_tested_models(
     const std::vector<std::string>& paths, const InputOptions& options,
-    const std::string& device, const Note& note, SizeCheck check) {
+    const std::string& device, const EvalNote& note, SizeCheck check) {
   const torch::Device target = resolve_device(device);
   std::vector<TestedModel> out;
   for (const auto& path : paths) {

@@ -28,8 +28,7 @@ struct TestedModel {
 /// classes or the names of these differ.
 std::vector<TestedModel> load_tested_models(
     const std::vector<std::string>& paths, const InputOptions& options,
-    const std::string& device,
-    const std::function<void(const std::string&)>& note,
+    const std::string& device, const EvalNote& note,
     SizeCheck check = SizeCheck::run);
 
 /// `model` and those after it.

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 #include "cli/colour_model.h"
 #include "engraft/data/crops.h"
 #include "engraft/data/image.h"
@@ -175,6 +177,25 @@ TEST(EvaluateModel, TakesTheSplitThatWasAskedFor) {
   EXPECT_NE(message_of(Fault::data, [&] { evaluate_model(options); })
                 .find("--split all"),
             std::string::npos);
+}
+
+TEST(EvaluateModel, NamesWhatItLeavesOutAndSkips) {
+  const TempFolder folder;
+  test::write_colour_data(folder / "data", 3);
+  for (int i = 10; i < 21; ++i)
+    test::write_text(folder / ("data/red/" + std::to_string(i) + ".heic"), "");
+  test::write_text(folder / "data/green/torn.png", "no picture");
+  EvalOptions options = colour_options(folder);
+  options.data_options.skip_unreadable = true;
+  std::vector<std::string> notes;
+  evaluate_model(options, {},
+                 [&](const std::string& text) { notes.push_back(text); });
+  const auto first = std::ranges::find(
+      notes, folder / "data/red/10.heic" +
+                 ": left out (not a picture that is read: .heic)");
+  ASSERT_GE(notes.end() - first, 12);
+  EXPECT_EQ(first[10], "and 1 more file left out");
+  EXPECT_NE(first[11].find("torn.png: skipped ("), std::string::npos);
 }
 
 TEST(EvaluateModel, SaysHowToNameTheClassesOfANamelessModel) {

@@ -72,9 +72,6 @@ using EvalProgress = std::function<void(int64_t, int64_t)>;
 using EvalScores =
     std::function<void(const torch::Tensor&, const torch::Tensor&)>;
 
-/// What is worth saying to a person, one sentence each.
-using EvalNote = std::function<void(const std::string&)>;
-
 struct EvaluatorOptions {
   ViewOptions view;
   int64_t batch_size = 40;  ///< views in one forward pass, about

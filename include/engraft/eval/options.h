@@ -1,10 +1,16 @@
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "engraft/data/crops.h"
 #include "engraft/model/regularise.h"
 #include "engraft/options.h"
 
 namespace engraft {
+
+/// What is worth saying to a person, one sentence each. May be empty.
+using EvalNote = std::function<void(const std::string&)>;
 
 enum class CropAverage { softmax, logits };
 enum class ListFormat { text, csv, jsonl };

@@ -33,7 +33,7 @@ struct Prediction {
 /// picture at all.
 int64_t predict(const PredictOptions& options,
                 const std::function<void(const Prediction&)>& each,
-                const std::function<void(const std::string&)>& note = {});
+                const EvalNote& note = {});
 
 /// path, class, probability (of the likeliest) and top, a list of {class,
 /// index, probability}; or path and error. Of sampled masks there is spread
