@@ -27,11 +27,11 @@ constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
 constexpr int64_t kOfAClass = 5, kFewestOfAClass = 2, kMostOfManyClasses = 4000;
 // Multiplications that looking at the pictures may take, 6 to 8 s on two cores.
 constexpr double kMostWork = 3e11;
-// Pictures of which views are looked at, beside the pictures themselves: of
-// mirror images more, as networks are taught to take them for the same.
+// Pictures of which views are looked at, beside the pictures themselves.
 constexpr int64_t kViewed = 128, kMirrored = 256;
 // Shares of the depth that probes look at, besides all of it.
-constexpr double kDepths[] = {0.25, 0.5, 2.0 / 3, 5.0 / 6};
+constexpr double kMiddle = 2.0 / 3;
+constexpr double kDepths[] = {0.25, 0.5, kMiddle, 5.0 / 6};
 constexpr AugmentStrength kViews = AugmentStrength::standard;
 constexpr double kShares[] = {0.25, 0.5};
 
@@ -104,13 +104,19 @@ class Measurement {
     split_large_groups();
     probe_depths(e);
     if (stop_ && stop_()) return {};
+    const OtherViews views = look_at_views();
+    if (stop_ && stop_()) return {};
     const HeadProblem problem = problem_of(last(), labels_, groups_, classes_);
-    const HeldOut whole =
-        predict_held_out(problem, penalty_, 1, other_views(), stop_);
-    e.flips = {
-        compare("horizontal", whole.log_probabilities, whole.others.at(0))};
-    e.views = {compare(std::string(name_of(kViews)), whole.log_probabilities,
-                       whole.others.at(1))};
+    const HeldOut whole = predict_held_out(
+        problem, penalties_.back(), 1,
+        {other_rows(views.mirrored.back()), other_rows(views.drawn)}, stop_);
+    const int64_t blocks = cuts_.back();
+    if (const size_t tap = middle_tap(); tap + 1 < cuts_.size())
+      e.flips.push_back(mirror_at(tap, views.mirrored.front()));
+    e.flips.push_back(compare({"horizontal", blocks}, whole.log_probabilities,
+                              whole.others.at(0)));
+    e.views = {compare({std::string(name_of(kViews)), blocks},
+                       whole.log_probabilities, whole.others.at(1))};
     e.depths.back().accuracy = whole.accuracy;
     e.depths.back().loss = whole.loss;
     draw_curve(problem, whole, e);
@@ -202,9 +208,9 @@ class Measurement {
       DepthProbe probe;
       probe.cut = cuts_[i];
       probe.features = part(i).size(1);
-      penalty_ = best_penalty(trials);
+      penalties_.push_back(best_penalty(trials));
       for (const PenaltyTrial& trial : trials)
-        if (trial.l2 == penalty_) {
+        if (trial.l2 == penalties_.back()) {
           probe.accuracy = trial.accuracy;
           probe.loss = trial.loss;
         }
@@ -212,48 +218,84 @@ class Measurement {
     }
   }
 
-  /// The last features of other views of the first pictures: mirrored, and
-  /// as kViews draws them.
-  std::vector<OtherRows> other_views() const {
+  /// Features of other views of the first pictures, float32 [n, width].
+  struct OtherViews {
+    std::vector<torch::Tensor> mirrored;  ///< at the middle tap, and the last
+    torch::Tensor drawn;                  ///< the last, as kViews draws them
+  };
+
+  /// That of the probe nearest to two thirds of the depth; the last one where
+  /// there are no others.
+  size_t middle_tap() const {
+    const double wanted = kMiddle * static_cast<double>(cuts_.back());
+    size_t best = 1;
+    for (size_t i = 2; i < cuts_.size(); ++i)
+      if (std::abs(static_cast<double>(cuts_[i]) - wanted) <
+          std::abs(static_cast<double>(cuts_[best]) - wanted))
+        best = i;
+    return best;
+  }
+
+  OtherViews look_at_views() const {
+    std::vector<int64_t> taps{cuts_.back()}, widths{last().size(1)};
+    if (const size_t tap = middle_tap(); tap + 1 < cuts_.size()) {
+      taps.insert(taps.begin(), cuts_[tap]);
+      widths.insert(widths.begin(), part(tap).size(1));
+    }
     FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
                         std::min(kMirrored + kViewed, 2 * std::ssize(samples_)),
-                        {chain_.num_blocks()});
+                        taps);
     if (inference_.trials.size() > 1) prefix.prefer(inference_.kind);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
     loading.batch_size = prefix.pictures_at_once(1);
     loading.shuffle = false;
-    std::vector<OtherRows> out{pass(prefix, kMirrored, loading, true)};
+    OtherViews out;
+    out.mirrored = pass(prefix, kMirrored, loading, true, widths);
     AugmentOptions unmirrored;
     unmirrored.flip = false;
     loading.augment = augment_settings(kViews, unmirrored);
-    out.push_back(pass(prefix, kViewed, loading, false));
+    out.drawn = pass(prefix, kViewed, loading, false, widths).back();
     return out;
   }
 
   /// What the blocks give for what a loader draws of the first `most` pictures,
-  /// mirrored or not.
-  OtherRows pass(FrozenPrefix& prefix, int64_t most,
-                 const LoaderOptions& loading, bool mirrored) const {
+  /// mirrored or not, at each tap; of fewer when stopped.
+  std::vector<torch::Tensor> pass(FrozenPrefix& prefix, int64_t most,
+                                  const LoaderOptions& loading, bool mirrored,
+                                  const std::vector<int64_t>& widths) const {
     const int64_t count = std::min(most, std::ssize(samples_));
     const std::vector<Sample> some(samples_.begin(), samples_.begin() + count);
     Loader loader(some, loading);
     loader.start_epoch(1);
-    std::vector<torch::Tensor> seen;
+    std::vector<torch::Tensor> seen{torch::empty(
+        {0, std::accumulate(widths.begin(), widths.end(), int64_t{0})})};
     while (const auto batch = loader.next()) {
       if (stop_ && stop_()) break;
       seen.push_back(
           prefix.run(mirrored ? batch->images.flip(3) : batch->images).cpu());
     }
-    const auto rows = seen.empty() ? last().slice(0, 0, 0) : torch::cat(seen);
-    return {rows_of(rows), groups_.narrow(0, 0, rows.size(0))};
+    return torch::cat(seen).split_with_sizes(widths, 1);
   }
 
-  ViewProbe compare(const std::string& kind, const torch::Tensor& plain,
+  OtherRows other_rows(const torch::Tensor& features) const {
+    return {rows_of(features.contiguous()),
+            groups_.narrow(0, 0, features.size(0))};
+  }
+
+  /// What the probe at a tap makes of mirror images.
+  ViewProbe mirror_at(size_t tap, const torch::Tensor& mirrored) const {
+    const HeldOut seen =
+        predict_held_out(problem_of(part(tap), labels_, groups_, classes_),
+                         penalties_[tap - 1], 1, {other_rows(mirrored)}, stop_);
+    return compare({"horizontal", cuts_[tap]}, seen.log_probabilities,
+                   seen.others.at(0));
+  }
+
+  /// Completes `out` by what a probe makes of pictures and of their views.
+  ViewProbe compare(ViewProbe out, const torch::Tensor& plain,
                     const torch::Tensor& views) const {
-    ViewProbe out;
-    out.kind = kind;
     out.pictures = views.size(0);
     if (out.pictures == 0) return out;
     const auto labels = labels_.narrow(0, 0, out.pictures);
@@ -275,7 +317,7 @@ class Measurement {
                   Evidence& e) {
     for (const double share : kShares) {
       const HeldOut seen =
-          predict_held_out(problem, penalty_, share, {}, stop_);
+          predict_held_out(problem, penalties_.back(), share, {}, stop_);
       if (seen.learned >= classes_)
         e.curve.push_back({seen.learned, seen.accuracy, seen.loss});
     }
@@ -315,7 +357,7 @@ class Measurement {
   PrefixChoice inference_;            ///< of the pass
   std::vector<torch::Tensor> parts_;  ///< float32 [N, width] for each cut
   torch::Tensor groups_;              ///< int64 [N], held out together
-  double penalty_ = 1;                ///< of the last features' probe
+  std::vector<double> penalties_;     ///< of the probes, tap 1 first
 };
 
 /// What train's first stage looks for: the evaluation view before the head.

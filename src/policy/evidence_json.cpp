@@ -20,9 +20,10 @@ double number(const Json& json, const char* name) {
 std::vector<ViewProbe> views_from(const Json& json) {
   std::vector<ViewProbe> out;
   for (const Json& v : json)
-    out.push_back({v.at("kind"), v.at("pictures"), number(v, "accuracy"),
-                   number(v, "view_accuracy"), number(v, "z"),
-                   number(v, "loss_gain"), number(v, "loss_z")});
+    out.push_back({v.at("kind"), v.at("cut"), v.at("pictures"),
+                   number(v, "accuracy"), number(v, "view_accuracy"),
+                   number(v, "z"), number(v, "loss_gain"),
+                   number(v, "loss_z")});
   return out;
 }
 
@@ -30,6 +31,7 @@ Json views_to_json(const std::vector<ViewProbe>& views) {
   Json out = Json::array();
   for (const ViewProbe& v : views)
     out.push_back({{"kind", v.kind},
+                   {"cut", v.cut},
                    {"pictures", v.pictures},
                    {"accuracy", v.accuracy},
                    {"view_accuracy", v.view_accuracy},

@@ -10,15 +10,60 @@
 namespace engraft {
 namespace {
 
+/// Edges from dark to light and from light to dark, kept apart until the last
+/// convolution adds them up: what it gives is the same for a mirror image.
+torch::jit::Module blind_to_sides() {
+  torch::jit::Module module("blind");
+  module.register_attribute("training", c10::BoolType::get(), true);
+  const auto rising = torch::tensor({-1.0f, 0.0f, 1.0f}).view({1, 1, 1, 3});
+  module.register_parameter(
+      "edges", torch::cat({rising, -rising}).repeat({1, 3, 1, 1}), false);
+  module.register_parameter("same", torch::eye(2).view({2, 2, 1, 1}), false);
+  module.register_parameter("sum", torch::ones({2, 2, 1, 1}), false);
+  module.register_parameter("fc_w", torch::eye(2), false);
+  module.register_parameter("fc_b", torch::zeros({2}), false);
+  module.define(R"(def forward(self, x: Tensor):
+    x = torch.relu(torch.conv2d(x, self.edges))
+    x = torch.relu(torch.conv2d(x, self.same))
+    x = torch.relu(torch.conv2d(x, self.same))
+    x = torch.relu(torch.conv2d(x, self.same))
+    x = torch.relu(torch.conv2d(x, self.same))
+    x = torch.relu(torch.conv2d(x, self.sum))
+    x = torch.flatten(torch.adaptive_avg_pool2d(x, [1, 1]), 1)
+    return torch.linear(x, self.fc_w, self.fc_b)
+)");
+  return module;
+}
+
 class MeasureEvidence : public test::TinyTraining {
  protected:
   EvidenceResult measure(const ImageFolder& folder,
                          const std::string& cache = "none") {
+    return measure(chain_, folder, cache);
+  }
+
+  EvidenceResult measure(const BlockChain& chain, const ImageFolder& folder,
+                         const std::string& cache) {
     EvidenceOptions options;
     options.input = classifier_.input;
     options.threads = 1;
     options.cache.cache = cache;
-    return measure_evidence(chain_, folder, options);
+    return measure_evidence(chain, folder, options);
+  }
+
+  /// Dark on the left or on the right: mirrored, one is the other.
+  ImageFolder sides() {
+    for (int i = 0; i < 24; ++i)
+      for (const bool right : {false, true}) {
+        cv::Mat picture =
+            test::flat_picture(24, 24, cv::Scalar::all(150 + 4 * i));
+        picture.colRange(right ? 12 : 0, right ? 24 : 12) =
+            cv::Scalar::all(2 * i);
+        test::write_picture(folder_ / ("sides/" + std::to_string(right) + "/" +
+                                       std::to_string(i) + ".png"),
+                            picture);
+      }
+    return scan_image_folder(folder_ / "sides", {}, 1, "");
   }
 
   const Classifier classifier_ =
@@ -47,9 +92,11 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   EXPECT_EQ(evidence.curve.back().accuracy, evidence.accuracy());
   for (size_t i = 1; i < evidence.curve.size(); ++i)
     EXPECT_GT(evidence.curve[i].pictures, evidence.curve[i - 1].pictures);
-  ASSERT_EQ(evidence.flips.size(), 1u);
-  EXPECT_EQ(evidence.flips[0].accuracy,
-            evidence.flips[0].view_accuracy);  // of one colour
+  ASSERT_EQ(evidence.flips.size(), 2u);
+  EXPECT_EQ(evidence.flips[0].cut, std::lround(chain_.num_blocks() * 2 / 3.0));
+  EXPECT_EQ(evidence.flips[1].cut, chain_.num_blocks());
+  for (const ViewProbe& flip : evidence.flips)
+    EXPECT_EQ(flip.accuracy, flip.view_accuracy);  // of one colour
   EXPECT_LE(evidence.leep, 0);
   EXPECT_GT(evidence.entropy, 0);
   EXPECT_GT(evidence.confidence, 1.0 / 5 - 1e-9);
@@ -59,25 +106,28 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
 }
 
 TEST_F(MeasureEvidence, KnowsSidesFromMirrorImages) {
-  // Dark on the left or on the right: mirrored, one is the other.
-  for (int i = 0; i < 24; ++i)
-    for (const bool right : {false, true}) {
-      cv::Mat picture =
-          test::flat_picture(24, 24, cv::Scalar::all(150 + 4 * i));
-      picture.colRange(right ? 12 : 0, right ? 24 : 12) =
-          cv::Scalar::all(2 * i);
-      test::write_picture(folder_ / ("sides/" + std::to_string(right) + "/" +
-                                     std::to_string(i) + ".png"),
-                          picture);
-    }
-  const ImageFolder folder = scan_image_folder(folder_ / "sides", {}, 1, "");
-  const ViewProbe horizontal = measure(folder).evidence.flips.at(0);
+  const ImageFolder folder = sides();
+  const ViewProbe horizontal = measure(folder).evidence.flips.back();
   EXPECT_EQ(horizontal.pictures, std::ssize(folder.train));
   EXPECT_GT(horizontal.accuracy, 0.9);
   EXPECT_LT(horizontal.view_accuracy, 0.1);
   EXPECT_GT(horizontal.z, 2);
   EXPECT_GT(horizontal.loss_gain, 0.1);
   EXPECT_GT(horizontal.loss_z, 2);
+}
+
+TEST_F(MeasureEvidence, KnowsSidesWhereTheLastFeaturesDoNot) {
+  const auto classifier = make_classifier(blind_to_sides(), tiny::input());
+  const auto flips =
+      measure(BlockChain(classifier), sides(), "none").evidence.flips;
+  ASSERT_EQ(flips.size(), 2u);
+  EXPECT_LT(flips[0].cut, flips[1].cut);
+  EXPECT_GT(flips[0].accuracy, 0.9);
+  EXPECT_LT(flips[0].view_accuracy, 0.1);
+  EXPECT_GT(flips[0].loss_gain, 0.15);
+  EXPECT_GT(flips[0].loss_z, 3);
+  EXPECT_EQ(flips[1].accuracy, flips[1].view_accuracy);
+  EXPECT_NEAR(flips[1].loss_gain, 0, 1e-3);
 }
 
 TEST_F(MeasureEvidence, MirrorsMorePicturesThanItLooksAtInOtherViews) {
@@ -89,8 +139,9 @@ TEST_F(MeasureEvidence, MirrorsMorePicturesThanItLooksAtInOtherViews) {
           test::flat_picture(20, 20, cv::Scalar(100 * kind, 2 * i, 100)));
   const ImageFolder folder = scan_image_folder(folder_ / "many", {}, 1, "");
   const Evidence evidence = measure(folder).evidence;
-  EXPECT_EQ(evidence.flips.at(0).pictures, std::ssize(folder.train));
-  EXPECT_GT(evidence.flips[0].pictures, 128);
+  for (const ViewProbe& flip : evidence.flips)
+    EXPECT_EQ(flip.pictures, std::ssize(folder.train));
+  EXPECT_GT(evidence.flips.at(0).pictures, 128);
   ASSERT_EQ(evidence.views.size(), 1u);
   EXPECT_EQ(evidence.views[0].pictures, 128);
 }

@@ -156,8 +156,8 @@ PlanInputs with_probe(int64_t per_class, SimilarityClass similarity,
   in.evidence.classes = 10;
   in.evidence.depths = {{6, 64, accuracy / 2, 1}, {12, 128, accuracy, 1}};
   in.evidence.curve = {{100, accuracy - 0.1, 1}, {400, accuracy, 1}};
-  in.evidence.flips = {{"horizontal", 100, accuracy, accuracy, 0},
-                       {"vertical", 100, accuracy, accuracy / 2, 5}};
+  in.evidence.flips = {{"horizontal", 8, 100, accuracy / 2, accuracy / 2},
+                       {"horizontal", 12, 100, accuracy, accuracy}};
   return in;
 }
 
@@ -200,28 +200,34 @@ TEST(ChoosePlan, NearTheBorderItTriesMore) {
 
 TEST(ChoosePlan, MirrorImagesThatCostLossAreLeftOut) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
-  const auto flips = [&](double gain, double z) {
-    in.evidence.flips[0].loss_gain = gain;
-    in.evidence.flips[0].loss_z = z;
+  const auto flips = [&](size_t probe, double gain, double z) {
+    in.evidence.flips[probe].loss_gain = gain;
+    in.evidence.flips[probe].loss_z = z;
     return choose_plan(in, {}, {}).augment.flip;
   };
-  EXPECT_TRUE(flips(0.06, 1.6));  // by chance
-  EXPECT_TRUE(flips(0.02, 4));    // too little
-  EXPECT_FALSE(flips(0.06, 2.2));
-  EXPECT_NE(reason(choose_plan(in, {}, {}), "flip")
-                .because.find("higher by 0.06 (2.2 standard errors)"),
-            std::string::npos);
+  const auto because = [&](const char* words) {
+    return reason(choose_plan(in, {}, {}), "flip").because.find(words) !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(flips(0, 0.5, 2.5));  // by chance
+  EXPECT_TRUE(flips(0, 0.1, 4));    // too little
+  EXPECT_FALSE(flips(0, 0.5, 3.5));
+  EXPECT_TRUE(because("a probe after block 7 gets 45.0 % of 100 mirrored"));
+  EXPECT_TRUE(because("higher by 0.5 (3.5 standard errors)"));
+  EXPECT_TRUE(flips(0, 0, 0));
+  EXPECT_FALSE(flips(1, 0.5, 3.5));
+  EXPECT_TRUE(because("the head gets 90.0 % of 100 mirrored"));
 }
 
 TEST(ChoosePlan, NoTestLooksAtViewsThatTakeTheClassAway) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
   EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 10);
   // Mirror images are something else: none of them.
-  in.evidence.flips[0].view_accuracy = 0.8;
-  in.evidence.flips[0].z = 4;
+  in.evidence.flips[1].view_accuracy = 0.8;
+  in.evidence.flips[1].z = 4;
   EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 5);
   // As is what the borders leave of a picture.
-  in.evidence.views = {{"standard", 100, 0.9, 0.7, 4}};
+  in.evidence.views = {{"standard", 12, 100, 0.9, 0.7, 4}};
   EXPECT_EQ(choose_plan(in, {}, {}).test_crops, 1);
   in.test_crops = 10;
   const auto given = choose_plan(in, {}, {});
@@ -334,8 +340,8 @@ TEST(ChoosePlan, ViewsSayHowOftenTheyAreUsed) {
 
 TEST(ChoosePlan, FewPicturesCannotTellViewsFromThePictures) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
-  in.evidence.flips[0] = {"horizontal", 20, 0.75, 0.6, 1.3};
-  in.evidence.views = {{"standard", 20, 0.75, 0.6, 1.3}};
+  in.evidence.flips[1] = {"horizontal", 12, 20, 0.75, 0.6, 1.3};
+  in.evidence.views = {{"standard", 12, 20, 0.75, 0.6, 1.3}};
   const auto plan = choose_plan(in, {}, {});
   EXPECT_TRUE(plan.augment.flip);
   for (const char* decision : {"flip", "augment"})
@@ -591,8 +597,8 @@ TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
 TEST(ChoosePlan, MirrorsOnlyWhatStaysTheSame) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
   EXPECT_TRUE(choose_plan(in, {}, {}).augment.flip);
-  in.evidence.flips[0].view_accuracy = 0.6;
-  in.evidence.flips[0].z = 5;
+  in.evidence.flips[1].view_accuracy = 0.6;
+  in.evidence.flips[1].z = 5;
   const auto plan = choose_plan(in, {}, {});
   EXPECT_FALSE(plan.augment.flip);
   EXPECT_EQ(reason(plan, "flip").value, "no");
@@ -600,18 +606,34 @@ TEST(ChoosePlan, MirrorsOnlyWhatStaysTheSame) {
 
 TEST(ChoosePlan, LightViewsWhereStandardOnesShowSomethingElse) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
-  in.evidence.views = {{"light", 100, 0.9, 0.8, 3},
-                       {"standard", 100, 0.9, 0.89, 1}};
+  in.evidence.views = {{"standard", 12, 100, 0.9, 0.89, 1}};
   EXPECT_EQ(choose_plan(in, {}, {}).augment.strength,
             AugmentStrength::standard);
-  in.evidence.views[1] = {"standard", 100, 0.9, 0.8, 3};
+  in.evidence.views[0] = {"standard", 12, 100, 0.9, 0.8, 3};
   const auto plan = choose_plan(in, {}, {});
   EXPECT_EQ(plan.augment.strength, AugmentStrength::light);
   EXPECT_NE(reason(plan, "augment").because.find("80.0 %"), std::string::npos);
+  EXPECT_EQ(reason(plan, "augment").because.find("loss"), std::string::npos);
   AugmentOptions given;
   given.augment = AugmentStrength::strong;
   EXPECT_EQ(choose_plan(in, {}, given).augment.strength,
             AugmentStrength::strong);
+}
+
+TEST(ChoosePlan, LightViewsWhereStandardOnesCostLoss) {
+  auto in = with_probe(50, SimilarityClass::different, 0.5);
+  const auto strength = [&](double gain, double z) {
+    in.evidence.views = {{"standard", 12, 100, 0.5, 0.46, 1, gain, z}};
+    return choose_plan(in, {}, {}).augment.strength;
+  };
+  EXPECT_EQ(strength(0.3, 2.2), AugmentStrength::standard);  // by chance
+  EXPECT_EQ(strength(0.1, 4), AugmentStrength::standard);    // too little
+  EXPECT_EQ(strength(0.3, 3.1), AugmentStrength::light);
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_NE(reason(plan, "augment")
+                .because.find("higher by 0.3 (3.1 standard errors): so much"),
+            std::string::npos);
+  EXPECT_EQ(plan.test_crops, 1);
 }
 
 TEST(ChoosePlan, SaysWhatMorePicturesWouldBring) {

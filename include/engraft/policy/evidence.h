@@ -30,9 +30,10 @@ struct CurvePoint {
 };
 
 /// Whether pictures keep their class when they are mirrored or augmented: what
-/// the probe makes of both, on pictures that it has not learned from.
+/// a probe makes of both, on pictures that it has not learned from.
 struct ViewProbe {
-  std::string kind;  ///< "horizontal" or "vertical"; an AugmentStrength's name
+  std::string kind;  ///< "horizontal"; an AugmentStrength's name
+  int64_t cut = 0;   ///< blocks whose features the probe reads
   int64_t pictures = 0;
   double accuracy = 0;       ///< of the pictures as they are
   double view_accuracy = 0;  ///< of their views
@@ -60,7 +61,9 @@ struct Evidence {
   /// Share of held-out pictures that it gets wrong where classes have their
   /// shares of all training pictures; NaN: unknown.
   double weighted_error = std::numeric_limits<double>::quiet_NaN();
-  std::vector<ViewProbe> flips;  ///< "horizontal"
+  /// "horizontal", front to back: of the features near two thirds of the depth,
+  /// from where on blocks learn, and of the last ones.
+  std::vector<ViewProbe> flips;
   std::vector<ViewProbe> views;  ///< "standard": random ones, not mirrored
   double log_me = 0;             ///< of the last features (You et al. 2021)
   double leep = 0;  ///< of the original head (Nguyen et al. 2020); 0: unknown
