@@ -49,12 +49,6 @@ std::string loss_text(const ViewProbe& probe) {
               rounded(probe.loss_z), " standard errors)");
 }
 
-std::string mirrored_text(const std::string& probe, const ViewProbe& flip) {
-  return text(probe, " gets ", points(flip.view_accuracy), " % of ",
-              flip.pictures, " mirrored pictures right, and ",
-              points(flip.accuracy), " % as they are");
-}
-
 /// Turns mirror images off where they are something else, to the last features
 /// or to those from which blocks learn.
 AugmentOptions decide_flips(const Planning& p, const AugmentOptions& augment,
@@ -63,27 +57,27 @@ AugmentOptions decide_flips(const Planning& p, const AugmentOptions& augment,
   const auto& flips = p.inputs.evidence.flips;
   if (flips.empty() || flips.back().pictures == 0 || !augment.flip) return out;
   const ViewProbe& last = flips.back();
-  const auto dearer = std::ranges::find_if(flips, [](const ViewProbe& flip) {
+  const auto found = std::ranges::find_if(flips, [](const ViewProbe& flip) {
     return is_dearer(flip, kFlipNats, kFlipLossZ);
   });
-  out.flip = dearer == flips.end() && !loses_class(last, kFlipLoss);
+  const bool dearer = found != flips.end();
+  out.flip = !dearer && !loses_class(last, kFlipLoss);
   if (strength == AugmentStrength::none) return out;  // nothing is mirrored
-  std::string why;
-  if (dearer != flips.end() && dearer->cut < last.cut) {
-    why =
-        mirrored_text(text("a probe after block ", dearer->cut - 1), *dearer) +
-        ", " + loss_text(*dearer) +
-        ": they are something else, though later blocks were taught to take "
-        "them for the same";
-  } else {
-    const bool fewer = last.accuracy - last.view_accuracy >= kFlipLoss;
-    why = mirrored_text("the head", last) +
-          (dearer != flips.end() ? ", " + loss_text(*dearer) : "") +
-          (!out.flip ? ": they are something else"
-           : fewer   ? ": as many by chance, so they count as the same"
-                     : ": they keep their class");
-  }
-  p.decisions.add("flip", out.flip ? "yes" : "no", why);
+  const ViewProbe& shown = dearer ? *found : last;
+  const bool earlier = shown.cut < last.cut;
+  const bool fewer = shown.accuracy - shown.view_accuracy >= kFlipLoss;
+  p.decisions.add(
+      "flip", out.flip ? "yes" : "no",
+      text(earlier ? text("a probe after block ", shown.cut - 1)
+                   : std::string("the head"),
+           " gets ", points(shown.view_accuracy), " % of ", shown.pictures,
+           " mirrored pictures right, and ", points(shown.accuracy),
+           " % as they are", dearer ? ", " + loss_text(shown) : "",
+           earlier     ? ": they are something else, though later blocks were "
+                         "taught to take them for the same"
+           : !out.flip ? ": they are something else"
+           : fewer     ? ": as many by chance, so they count as the same"
+                       : ": they keep their class"));
   return out;
 }
 

@@ -29,7 +29,8 @@ constexpr int64_t kOfAClass = 5, kFewestOfAClass = 2, kMostOfManyClasses = 4000;
 constexpr double kMostWork = 3e11;
 // Pictures of which views are looked at, beside the pictures themselves.
 constexpr int64_t kViewed = 128, kMirrored = 256;
-// Shares of the depth that probes look at, besides all of it.
+// Shares of the depth that probes look at, besides all of it; mirror images at
+// kMiddle and at the end.
 constexpr double kMiddle = 2.0 / 3;
 constexpr double kDepths[] = {0.25, 0.5, kMiddle, 5.0 / 6};
 constexpr AugmentStrength kViews = AugmentStrength::standard;
@@ -111,8 +112,8 @@ class Measurement {
         problem, penalties_.back(), 1,
         {other_rows(views.mirrored.back()), other_rows(views.drawn)}, stop_);
     const int64_t blocks = cuts_.back();
-    if (const size_t tap = middle_tap(); tap + 1 < cuts_.size())
-      e.flips.push_back(mirror_at(tap, views.mirrored.front()));
+    for (size_t i = 0; i + 1 < views.taps.size(); ++i)
+      e.flips.push_back(mirror_at(views.taps[i], views.mirrored[i]));
     e.flips.push_back(compare({"horizontal", blocks}, whole.log_probabilities,
                               whole.others.at(0)));
     e.views = {compare({std::string(name_of(kViews)), blocks},
@@ -220,38 +221,39 @@ class Measurement {
 
   /// Features of other views of the first pictures, float32 [n, width].
   struct OtherViews {
-    std::vector<torch::Tensor> mirrored;  ///< at the middle tap, and the last
+    std::vector<size_t> taps;             ///< the middle one, and the last
+    std::vector<torch::Tensor> mirrored;  ///< at each of them
     torch::Tensor drawn;                  ///< the last, as kViews draws them
   };
 
-  /// That of the probe nearest to two thirds of the depth; the last one where
-  /// there are no others.
-  size_t middle_tap() const {
-    const double wanted = kMiddle * static_cast<double>(cuts_.back());
-    size_t best = 1;
-    for (size_t i = 2; i < cuts_.size(); ++i)
-      if (std::abs(static_cast<double>(cuts_[i]) - wanted) <
-          std::abs(static_cast<double>(cuts_[best]) - wanted))
-        best = i;
-    return best;
+  /// The tap at kMiddle, which every model of two blocks or more has, and the
+  /// last one.
+  std::vector<size_t> mirror_taps() const {
+    const auto middle =
+        std::llround(kMiddle * static_cast<double>(cuts_.back()));
+    std::vector<size_t> out;
+    for (size_t i = 1; i < cuts_.size(); ++i)
+      if (cuts_[i] == middle || i + 1 == cuts_.size()) out.push_back(i);
+    return out;
   }
 
   OtherViews look_at_views() const {
-    std::vector<int64_t> taps{cuts_.back()}, widths{last().size(1)};
-    if (const size_t tap = middle_tap(); tap + 1 < cuts_.size()) {
-      taps.insert(taps.begin(), cuts_[tap]);
-      widths.insert(widths.begin(), part(tap).size(1));
+    OtherViews out;
+    out.taps = mirror_taps();
+    std::vector<int64_t> cuts, widths;
+    for (const size_t tap : out.taps) {
+      cuts.push_back(cuts_[tap]);
+      widths.push_back(part(tap).size(1));
     }
     FrozenPrefix prefix(chain_, chain_.num_blocks(), options_.inference,
                         std::min(kMirrored + kViewed, 2 * std::ssize(samples_)),
-                        taps);
+                        cuts);
     if (inference_.trials.size() > 1) prefix.prefer(inference_.kind);
     LoaderOptions loading;
     loading.input = options_.input;
     loading.threads = options_.threads;
     loading.batch_size = prefix.pictures_at_once(1);
     loading.shuffle = false;
-    OtherViews out;
     out.mirrored = pass(prefix, kMirrored, loading, true, widths);
     AugmentOptions unmirrored;
     unmirrored.flip = false;
