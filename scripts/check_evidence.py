@@ -5,6 +5,8 @@ scripts/check_evidence.
 For each folder of classes, on up to 1000 of its pictures:
   probe       accuracy of scikit-learn's cross-validated softmax regression on
               the features before the head, within two standard errors
+  AUROC       of that probe's largest probability, for right beside wrong ones,
+              within two standard errors (Hanley & McNeil 1982) or 0.02
   LogME       the maximum of the evidence, by plain fixed-point iteration
               (You et al. 2021, algorithm 1), within 2 %
   LEEP        its definition (Nguyen et al. 2020, eq. 2), within 0.02
@@ -25,6 +27,7 @@ import numpy
 import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (GridSearchCV, StratifiedKFold,
                                      cross_val_predict)
 from sklearn.pipeline import make_pipeline
@@ -124,15 +127,26 @@ def look(model_path, pictures, said):
 
 
 def probe(features, labels):
-    """Accuracy on held-out pictures at the penalty of least loss."""
+    """Of held-out pictures at the penalty of least loss: which are right, and
+    the largest probability of each."""
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     grid = {"logisticregression__C": numpy.logspace(-4, 2, 13)}
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
     search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=folds,
                           refit=False).fit(features, labels)
     model.set_params(**search.best_params_)
-    seen = cross_val_predict(model, features, labels, cv=folds)
-    return float(numpy.mean(seen == labels))
+    seen = cross_val_predict(model, features, labels, cv=folds,
+                             method="predict_proba")
+    return seen.argmax(1) == labels, seen.max(1)
+
+
+def auroc_error(a, right):
+    """Standard error of an area `a` under the curve of so many pictures."""
+    n, m = right.sum(), (~right).sum()
+    square = a * a
+    spread = (a * (1 - a) + (n - 1) * (a / (2 - a) - square)
+              + (m - 1) * (2 * square / (1 + a) - square))
+    return float(numpy.sqrt(spread / (n * m)))
 
 
 def log_me(features, labels):
@@ -189,16 +203,20 @@ def check(o, folder, spread):
     plan = plan.get("plan", plan)
     evidence, similarity = plan["evidence"], plan["similarity"]
     assert evidence["pictures"] == len(pictures)
-    theirs = probe(features, labels)
+    right, largest = probe(features, labels)
     ours = evidence["depths"][-1]["accuracy"]
     error = 2 * max(evidence["accuracy_error"], 0.5 / len(pictures))
     confidence = probabilities.max(1).mean()
     spread.append((similarity["value"], confidence))
-    rows = [("probe", ours, theirs, error),
+    rows = [("probe", ours, right.mean(), error),
             ("LogME", evidence["log_me"], log_me(features, labels),
              0.02 * abs(evidence["log_me"]) + 0.005),
             ("LEEP", evidence["leep"], leep(probabilities, labels), 0.02),
             ("confidence", evidence["confidence"], confidence, 0.02)]
+    if evidence["probe_auroc"] is not None and not right.all():
+        auroc = roc_auc_score(right, largest)
+        rows.insert(1, ("AUROC", evidence["probe_auroc"], auroc,
+                        max(2 * auroc_error(auroc, right), 0.02)))
     held = True
     for what, a, b, allowed in rows:
         good = abs(a - b) <= allowed

@@ -96,7 +96,8 @@ Passes passes(const Quadrant& quadrant, double open) {
 
 /// What trained blocks must show.
 void decide_proof(const Planning& p) {
-  const bool likely = expected_gain(p.inputs) >= kLikelyGain;
+  const bool blind = errs_blindly(p.inputs);
+  const bool likely = !blind && expected_gain(p.inputs) >= kLikelyGain;
   p.plan.proof_errors = likely ? kProofLikely : kProofUnlikely;
   // Rates that were asked for are not changed, and a budget is for one try.
   p.plan.retries = p.options.lr || p.options.backbone_lr || p.inputs.seconds > 0
@@ -113,8 +114,14 @@ void decide_proof(const Planning& p) {
                     "pictures by ",
                     p.plan.proof_errors,
                     " standard errors, and are not trained where it gets too "
-                    "many of them right for that: where less than a point can "
-                    "be won they often lose"));
+                    "many of them right for that: ",
+                    blind ? text("it is hardly surer of what it gets right "
+                                 "than of what it gets wrong (by ",
+                                 rounded(*p.inputs.evidence.probe_auroc),
+                                 ", where chance is 0.5), as with wrong "
+                                 "labels, which blocks learn by heart")
+                          : std::string("where less than a point can be won "
+                                        "they often lose")));
   if (p.plan.retries == 0) return;
   const double once = 1 / p.plan.retry_rate;
   p.decisions.add(

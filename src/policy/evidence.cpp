@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "engraft/data/loader.h"
+#include "engraft/eval/separation.h"
 #include "engraft/features/cross_validation.h"
 #include "engraft/model/prefix.h"
 #include "engraft/policy/cost.h"
@@ -126,6 +127,7 @@ class Measurement {
         whole.accuracy * (1 - whole.accuracy) /
         static_cast<double>(std::get<0>(at::_unique(groups_)).numel()));
     e.weighted_error = weighted_error(whole.log_probabilities);
+    e.probe_auroc = auroc(whole.log_probabilities);
     score(e);
     out.features = {samples_, last()};
     out.inference = inference_;
@@ -200,6 +202,13 @@ class Measurement {
       pictures += count;
     }
     return error / pictures;
+  }
+
+  /// log_probabilities  [N, classes], held out
+  std::optional<double> auroc(const torch::Tensor& log_probabilities) const {
+    const auto [largest, predicted] =
+        log_probabilities.to(torch::kDouble).max(1);
+    return separation("doubt", -largest, predicted.eq(labels_)).auroc;
   }
 
   void probe_depths(Evidence& e) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engraft/options.h"
 #include "engraft/policy/evidence.h"
 #include "policy/stored_evidence.h"
 
@@ -57,6 +58,8 @@ Evidence evidence_from(const Json& json) {
         {p.at("pictures"), number(p, "accuracy"), number(p, "loss")});
   out.accuracy_error = number(json, "accuracy_error");
   out.weighted_error = number(json, "weighted_error");
+  if (const Json& auroc = json.at("probe_auroc"); !auroc.is_null())
+    out.probe_auroc = auroc.get<double>();
   out.flips = views_from(json.at("flips"));
   out.views = views_from(json.at("views"));
   out.log_me = number(json, "log_me");
@@ -84,6 +87,7 @@ Json to_json(const Evidence& e) {
           {"curve", curve},
           {"accuracy_error", e.accuracy_error},
           {"weighted_error", e.weighted_error},
+          {"probe_auroc", spelled(e.probe_auroc)},
           {"flips", views_to_json(e.flips)},
           {"views", views_to_json(e.views)},
           {"log_me", e.log_me},

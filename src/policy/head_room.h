@@ -18,6 +18,11 @@ double openness(const PlanInputs& inputs);
 /// Of accuracy, by training blocks.
 double expected_gain(const PlanInputs& inputs);
 
+/// Whether the head alone, on pictures like the model's own, is hardly surer of
+/// what it gets right than of what it gets wrong: labels that contradict their
+/// pictures are such errors.
+bool errs_blindly(const PlanInputs& inputs);
+
 /// Whether training blocks can pay, from what the head alone gets wrong.
 struct Worth {
   bool training = false;

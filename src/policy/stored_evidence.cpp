@@ -9,7 +9,7 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kStoredBytes = 16 << 10;
-constexpr int64_t kVersion = 5;
+constexpr int64_t kVersion = 6;
 
 }  // namespace
 

@@ -87,7 +87,8 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   for (size_t i = 1; i < evidence.depths.size(); ++i)
     EXPECT_GT(evidence.depths[i].cut, evidence.depths[i - 1].cut);
   // One colour a class: nothing is easier.
-  EXPECT_GT(evidence.accuracy(), 0.9);
+  EXPECT_EQ(evidence.accuracy(), 1);
+  EXPECT_FALSE(evidence.probe_auroc);
   ASSERT_FALSE(evidence.curve.empty());
   EXPECT_EQ(evidence.curve.back().accuracy, evidence.accuracy());
   for (size_t i = 1; i < evidence.curve.size(); ++i)
@@ -103,6 +104,40 @@ TEST_F(MeasureEvidence, LooksAtTrainingPicturesAtSeveralDepths) {
   // The features are what the blocks give.
   ASSERT_EQ(features.rows.size(0), std::ssize(features.samples));
   EXPECT_EQ(features.rows.size(1), chain_.head().features);
+}
+
+TEST_F(MeasureEvidence, IsAsSureOfWrongLabelsAsOfRightOnes) {
+  for (int i = 0; i < 40; ++i)
+    for (const int kind : {0, 1}) {
+      const int label = i % 4 == 0 ? 1 - kind : kind;  // every fourth is wrong
+      test::write_picture(
+          folder_ / ("wrong/" + std::to_string(label) + "/" +
+                     std::to_string(i) + "-" + std::to_string(kind) + ".png"),
+          test::flat_picture(20, 20, cv::Scalar(200 * kind, 6 * i, 100)));
+    }
+  const ImageFolder folder = scan_image_folder(folder_ / "wrong", {}, 1, "");
+  const Evidence evidence = measure(folder).evidence;
+  EXPECT_NEAR(evidence.head_room(), 0.25, 0.1);
+  ASSERT_TRUE(evidence.probe_auroc);
+  EXPECT_NEAR(*evidence.probe_auroc, 0.5, 0.2);
+}
+
+TEST_F(MeasureEvidence, IsUnsureOfWhatIsBetweenClasses) {
+  // Two greys, and noise that makes one of eight look like the other.
+  cv::RNG random(5);
+  for (int i = 0; i < 64; ++i)
+    for (const int kind : {0, 1}) {
+      const double grey = 110 + 36 * kind + random.gaussian(16);
+      test::write_picture(
+          folder_ / ("between/" + std::to_string(kind) + "/" +
+                     std::to_string(i) + ".png"),
+          test::flat_picture(20, 20, cv::Scalar(grey, grey, 10 * (i % 16))));
+    }
+  const ImageFolder folder = scan_image_folder(folder_ / "between", {}, 1, "");
+  const Evidence evidence = measure(folder).evidence;
+  EXPECT_GT(evidence.head_room(), 0.05);
+  ASSERT_TRUE(evidence.probe_auroc);
+  EXPECT_GT(*evidence.probe_auroc, 0.75);
 }
 
 TEST_F(MeasureEvidence, KnowsSidesFromMirrorImages) {
@@ -187,6 +222,7 @@ TEST_F(MeasureEvidence, IsKeptAlsoWhereAFigureIsNoNumber) {
   ASSERT_TRUE(known);
   EXPECT_EQ(known->pictures, 7);
   EXPECT_EQ(known->leep, -0.5);
+  EXPECT_FALSE(known->probe_auroc);
   // Drawn from more they would say something else.
   EXPECT_FALSE(StoredEvidence(chain_, options, folder.train, {7, 7, 8}).read());
   EXPECT_TRUE(std::isnan(known->log_me));

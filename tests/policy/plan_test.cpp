@@ -559,6 +559,32 @@ TEST(ChoosePlan, WhereBlocksUsuallyWinLessProofIsAskedFor) {
   EXPECT_EQ(choose_plan(in, {}, {}).proof_errors, 2);
 }
 
+TEST(ChoosePlan, MoreProofIsAskedForWhereTheHeadErrsBlindly) {
+  auto in = with_probe(50, SimilarityClass::similar, 0.8);
+  const auto proof = [&] { return choose_plan(in, {}, {}).proof_errors; };
+  EXPECT_EQ(proof(), -1);
+  in.evidence.probe_auroc = 0.72;
+  EXPECT_EQ(proof(), -1);
+  in.evidence.probe_auroc = 0.57;
+  EXPECT_EQ(proof(), 2);
+  const auto plan = choose_plan(in, {}, {});
+  EXPECT_LT(plan.freeze_until, 12);  // blocks may show that they are better
+  EXPECT_NE(
+      reason(plan, "proof").because.find("(by 0.57, where chance is 0.5)"),
+      std::string::npos);
+  // Nine errors of 45 tell nothing; ten of 50 do.
+  in.evidence.pictures = 45;
+  EXPECT_EQ(proof(), -1);
+  in.evidence.pictures = 50;
+  EXPECT_EQ(proof(), 2);
+  // Elsewhere such errors are features that say nothing.
+  in.similarity.uncertain = true;
+  EXPECT_EQ(proof(), -1);
+  in.similarity.uncertain = false;
+  in.similarity.verdict = SimilarityClass::different;
+  EXPECT_EQ(proof(), -1);
+}
+
 TEST(ChoosePlan, ItsOwnRatesAreTriedAgainSmallerWhereTheyHarm) {
   auto in = with_probe(50, SimilarityClass::different, 0.8);
   in.block_work.assign(12, 1);

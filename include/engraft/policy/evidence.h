@@ -61,6 +61,11 @@ struct Evidence {
   /// Share of held-out pictures that it gets wrong where classes have their
   /// shares of all training pictures; NaN: unknown.
   double weighted_error = std::numeric_limits<double>::quiet_NaN();
+  /// Probability that it is surer of a held-out picture that it gets right than
+  /// of one that it gets wrong, sureness being the largest probability that it
+  /// gives (Hendrycks & Gimpel 2017). Near 0.5 the errors are no harder
+  /// pictures than others; unset where all are right or all wrong.
+  std::optional<double> probe_auroc;
   /// "horizontal", front to back: of the features near two thirds of the depth,
   /// from where on blocks learn, and of the last ones.
   std::vector<ViewProbe> flips;
