@@ -116,9 +116,9 @@ void decide_proof(const Planning& p) {
                     " standard errors, and are not trained where it gets too "
                     "many of them right for that: ",
                     blind ? text("it is hardly surer of what it gets right "
-                                 "than of what it gets wrong (by ",
+                                 "than of what it gets wrong (AUROC ",
                                  rounded(*p.inputs.evidence.probe_auroc),
-                                 ", where chance is 0.5), as with wrong "
+                                 "; chance is 0.5), as with wrong "
                                  "labels, which blocks learn by heart")
                           : std::string("where less than a point can be won "
                                         "they often lose")));

@@ -569,9 +569,8 @@ TEST(ChoosePlan, MoreProofIsAskedForWhereTheHeadErrsBlindly) {
   EXPECT_EQ(proof(), 2);
   const auto plan = choose_plan(in, {}, {});
   EXPECT_LT(plan.freeze_until, 12);  // blocks may show that they are better
-  EXPECT_NE(
-      reason(plan, "proof").because.find("(by 0.57, where chance is 0.5)"),
-      std::string::npos);
+  EXPECT_NE(reason(plan, "proof").because.find("(AUROC 0.57; chance is 0.5)"),
+            std::string::npos);
   // Nine errors of 45 tell nothing; ten of 50 do.
   in.evidence.pictures = 45;
   EXPECT_EQ(proof(), -1);
