@@ -94,10 +94,21 @@ Passes passes(const Quadrant& quadrant, double open) {
           between(quadrant.max_epochs, kOpenMaxEpochs)};
 }
 
+/// Why trained blocks are not expected to beat the head alone.
+std::string why_they_lose(const PlanInputs& inputs) {
+  if (!errs_blindly(inputs))
+    return "where less than a point can be won they often lose";
+  return text(
+      "it is hardly surer of what it gets right than of what it gets wrong "
+      "(AUROC ",
+      rounded(*inputs.evidence.probe_auroc),
+      "; chance is 0.5), as with wrong labels, which blocks learn by heart");
+}
+
 /// What trained blocks must show.
 void decide_proof(const Planning& p) {
-  const bool blind = errs_blindly(p.inputs);
-  const bool likely = !blind && expected_gain(p.inputs) >= kLikelyGain;
+  const bool likely =
+      !errs_blindly(p.inputs) && expected_gain(p.inputs) >= kLikelyGain;
   p.plan.proof_errors = likely ? kProofLikely : kProofUnlikely;
   // Rates that were asked for are not changed, and a budget is for one try.
   p.plan.retries = p.options.lr || p.options.backbone_lr || p.inputs.seconds > 0
@@ -115,13 +126,7 @@ void decide_proof(const Planning& p) {
                     p.plan.proof_errors,
                     " standard errors, and are not trained where it gets too "
                     "many of them right for that: ",
-                    blind ? text("it is hardly surer of what it gets right "
-                                 "than of what it gets wrong (AUROC ",
-                                 rounded(*p.inputs.evidence.probe_auroc),
-                                 "; chance is 0.5), as with wrong "
-                                 "labels, which blocks learn by heart")
-                          : std::string("where less than a point can be won "
-                                        "they often lose")));
+                    why_they_lose(p.inputs)));
   if (p.plan.retries == 0) return;
   const double once = 1 / p.plan.retry_rate;
   p.decisions.add(

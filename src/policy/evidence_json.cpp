@@ -58,8 +58,7 @@ Evidence evidence_from(const Json& json) {
         {p.at("pictures"), number(p, "accuracy"), number(p, "loss")});
   out.accuracy_error = number(json, "accuracy_error");
   out.weighted_error = number(json, "weighted_error");
-  if (const Json& auroc = json.at("probe_auroc"); !auroc.is_null())
-    out.probe_auroc = auroc.get<double>();
+  read_value("probe_auroc", json.at("probe_auroc"), out.probe_auroc);
   out.flips = views_from(json.at("flips"));
   out.views = views_from(json.at("views"));
   out.log_me = number(json, "log_me");
