@@ -423,7 +423,7 @@ INSTANTIATE_TEST_SUITE_P(Plan, HeadErrors,
 
 // 500 pictures in batches of 16 are 32 steps a pass.
 TEST(ChoosePlan, BatchNormsThatCannotSettleKeepTheirStatistics) {
-  auto in = inputs(50, SimilarityClass::different);
+  auto in = with_probe(50, SimilarityClass::similar, 0.95);
   in.batch_norms.assign(12, {0.001});
   for (int64_t block = 8; block < 12; ++block)
     in.batch_norms[block] = {0.1, 0.1};
@@ -442,7 +442,7 @@ TEST(ChoosePlan, BatchNormsThatCannotSettleKeepTheirStatistics) {
   EXPECT_NE(reason(slow, "bn-statistics").because.find("8 batch norms"),
             std::string::npos);
   // Without the noise of a batch larger steps are safe.
-  EXPECT_NEAR(some.backbone_lr, 3e-4, 1e-9);
+  EXPECT_NEAR(some.backbone_lr, 1e-4, 1e-9);
   EXPECT_NEAR(slow.backbone_lr, 5e-4, 1e-9);
   EXPECT_NE(
       reason(slow, "backbone-lr").because.find("0.0005 where batch norms"),
@@ -456,6 +456,30 @@ TEST(ChoosePlan, BatchNormsThatCannotSettleKeepTheirStatistics) {
   in.batch_norms[7] = {0.1};
   for (const Reason& r : choose_plan(in, {}, {}).reasons)
     EXPECT_NE(r.decision, "bn-statistics");
+}
+
+// Where they would settle, too.
+TEST(ChoosePlan, OnFewDifferentPicturesBatchNormsKeepTheirStatistics) {
+  const auto decided = [](int64_t per_class, SimilarityClass verdict,
+                          bool uncertain) {
+    auto in = with_probe(per_class, verdict, 0.95);
+    in.batch_norms.assign(12, {0.1});
+    in.similarity.uncertain = uncertain;
+    return choose_plan(in, {}, {});
+  };
+  constexpr auto similar = SimilarityClass::similar,
+                 different = SimilarityClass::different;
+  for (const bool uncertain : {false, true}) {
+    EXPECT_EQ(decided(50, similar, uncertain).bn_statistics,
+              BatchNormStatistics::batch);
+    EXPECT_EQ(decided(2000, different, uncertain).bn_statistics,
+              BatchNormStatistics::batch);
+    const auto far = decided(50, different, uncertain);
+    EXPECT_EQ(far.bn_statistics, BatchNormStatistics::running);
+    EXPECT_NE(reason(far, "bn-statistics").because.find("4 batch norms keep"),
+              std::string::npos);
+    EXPECT_NEAR(far.backbone_lr, 5e-4, 1e-9);
+  }
 }
 
 TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
