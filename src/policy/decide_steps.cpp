@@ -28,13 +28,15 @@ constexpr int64_t kOpenPictures = 24000, kOpenMinEpochs = 8,
 // Steps, times what each moves the running statistics, from which on these have
 // followed the weights. EfficientNet-Lite0 moves by 0.01: with the statistics
 // of pretraining seven sets of 0.9 to 2.6 gained 0.4 to 7.9 points (3.8 on
-// average; with 0.1 for 0.01 only 1.0). Similar pictures that are from 5 on
-// lost by them: rubbish (EfficientNet-Lite0, 5.8) 3.3 points, cut-outs
-// (MobileNetV2, 10) 0.5 by small steps and 6.0 by those of other pictures.
-// On different pictures more steps change nothing: of 19 sets by MobileNetV2 (8
-// to 80) 16 gained 0.4 to 12.7 points by them, those most in which something
-// is the same all over a picture (dots, sizes, exposures, gratings), one gained
-// nothing, and two lost 0.3 and 2.0. Large sets were not measured.
+// average; with 0.1 for 0.01 only 1.0). From 5 on similar pictures lost by
+// them: cut-outs (MobileNetV2, 10) 0.5 points by small steps and 6.0 by large
+// ones. So, or either way, did those near the border: rubbish 3.3 points by
+// EfficientNet-Lite0 (5.8), 2.0 to 4.8 by MobileNetV2 where it is few, uneven
+// or wrongly labelled, though stripes gained 6.5. Pictures that are clearly
+// different gained by them however many the steps: of 15 sets by MobileNetV2 (8
+// to 80) 13 gained 0.4 to 12.7 points, those most in which something is the
+// same all over a picture (dots, sizes, exposures), one nothing, and one lost
+// 0.3. Large sets were not measured.
 constexpr double kSettled = 5;
 // The most views of a picture that live blocks get by themselves.
 constexpr int64_t kMostViews = 8;
@@ -321,8 +323,9 @@ void decide_statistics(const Planning& p) {
   const int64_t steps = (p.plan.epochs - p.plan.head_epochs) * batches;
   const bool settle = slowest * static_cast<double>(steps) >= kSettled;
   const bool few_and_different =
+      p.quadrant.size == SizeClass::small &&
       p.quadrant.similarity == SimilarityClass::different &&
-      p.quadrant.size == SizeClass::small;
+      !p.plan.similarity.uncertain;
   const auto& given = p.inputs.bn_statistics;
   p.plan.bn_statistics = given ? given->statistics
                          : settle && !few_and_different

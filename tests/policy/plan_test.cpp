@@ -469,17 +469,15 @@ TEST(ChoosePlan, OnFewDifferentPicturesBatchNormsKeepTheirStatistics) {
   };
   constexpr auto similar = SimilarityClass::similar,
                  different = SimilarityClass::different;
-  for (const bool uncertain : {false, true}) {
-    EXPECT_EQ(decided(50, similar, uncertain).bn_statistics,
-              BatchNormStatistics::batch);
-    EXPECT_EQ(decided(2000, different, uncertain).bn_statistics,
-              BatchNormStatistics::batch);
-    const auto far = decided(50, different, uncertain);
-    EXPECT_EQ(far.bn_statistics, BatchNormStatistics::running);
-    EXPECT_NE(reason(far, "bn-statistics").because.find("4 batch norms keep"),
-              std::string::npos);
-    EXPECT_NEAR(far.backbone_lr, 5e-4, 1e-9);
-  }
+  for (const auto& plan :
+       {decided(50, similar, false), decided(50, similar, true),
+        decided(50, different, true), decided(2000, different, false)})
+    EXPECT_EQ(plan.bn_statistics, BatchNormStatistics::batch);
+  const auto far = decided(50, different, false);
+  EXPECT_EQ(far.bn_statistics, BatchNormStatistics::running);
+  EXPECT_NE(reason(far, "bn-statistics").because.find("4 batch norms keep"),
+            std::string::npos);
+  EXPECT_NEAR(far.backbone_lr, 5e-4, 1e-9);
 }
 
 TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
