@@ -313,39 +313,36 @@ void decide_statistics(const Planning& p) {
     momenta.insert(momenta.end(), p.inputs.batch_norms[i].begin(),
                    p.inputs.batch_norms[i].end());
   if (momenta.empty()) return;
-  const double slowest = *std::ranges::min_element(momenta);
-  // The steps are those of the first stage.
+  const auto decide = [&](BatchNormStatistics whose, const std::string& why) {
+    p.plan.bn_statistics = whose;
+    p.decisions.add("bn-statistics", std::string(name_of(whose)), why);
+  };
+  if (const auto& given = p.inputs.bn_statistics)
+    return decide(given->statistics, "given: " + given->flag);
+  // What moves, and the steps, are those of the first stage.
   size_t moved = 0;
   for (int64_t i = p.plan.freeze_until; i < std::ssize(p.inputs.batch_norms);
        ++i)
     moved += p.inputs.batch_norms[i].size();
+  if (p.quadrant.size == SizeClass::small &&
+      p.inputs.similarity.is_clearly(SimilarityClass::different))
+    return decide(
+        BatchNormStatistics::running,
+        text(moved,
+             " batch norms keep pretraining's: a batch's own would take out "
+             "what is the same all over a picture, such as its brightness, "
+             "which on different pictures costs more than it brings"));
+  const double slowest = *std::ranges::min_element(momenta);
   const int64_t batches = (p.total + p.plan.batch_size - 1) / p.plan.batch_size;
   const int64_t steps = (p.plan.epochs - p.plan.head_epochs) * batches;
   const bool settle = slowest * static_cast<double>(steps) >= kSettled;
-  const bool few_and_different =
-      p.quadrant.size == SizeClass::small &&
-      p.quadrant.similarity == SimilarityClass::different &&
-      !p.plan.similarity.uncertain;
-  const auto& given = p.inputs.bn_statistics;
-  p.plan.bn_statistics = given ? given->statistics
-                         : settle && !few_and_different
-                             ? BatchNormStatistics::batch
-                             : BatchNormStatistics::running;
-  p.decisions.add(
-      "bn-statistics", std::string(name_of(p.plan.bn_statistics)),
-      given ? "given: " + given->flag
-      : few_and_different
-          ? text(moved,
-                 " batch norms keep pretraining's: a batch's own would take "
-                 "out what is the same all over a picture, such as its "
-                 "brightness, which on different pictures costs more than it "
-                 "brings")
-          : text("each of ", steps, " steps moves the running statistics of ",
-                 moved, " batch norms by ", slowest,
-                 settle ? ": they settle on these pictures"
-                        : ": too little to settle, so that the saved model "
-                          "would not normalise as the trained one did; "
-                          "pretraining's stay"));
+  decide(settle ? BatchNormStatistics::batch : BatchNormStatistics::running,
+         text("each of ", steps, " steps moves the running statistics of ",
+              moved, " batch norms by ", slowest,
+              settle ? ": they settle on these pictures"
+                     : ": too little to settle, so that the saved model would "
+                       "not normalise as the trained one did; pretraining's "
+                       "stay"));
 }
 
 }  // namespace engraft

@@ -61,9 +61,8 @@ bool errs_blindly(const PlanInputs& inputs) {
   const Evidence& e = inputs.evidence;
   const int64_t errors =
       std::llround(e.head_room() * static_cast<double>(e.pictures));
-  return inputs.similarity.verdict == SimilarityClass::similar &&
-         !inputs.similarity.uncertain && errors >= kFewestErrors &&
-         e.probe_auroc.value_or(1) < kBlindly;
+  return inputs.similarity.is_clearly(SimilarityClass::similar) &&
+         errors >= kFewestErrors && e.probe_auroc.value_or(1) < kBlindly;
 }
 
 double expected_gain(const PlanInputs& inputs) {

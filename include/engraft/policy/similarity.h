@@ -30,6 +30,11 @@ struct Similarity {
   /// Of these, the median shorter side in pixels (0 when unknown), what the
   /// model's preprocessing brings it to, and the share without colour.
   double shorter_side = 0, resized_side = 0, grey = 0;
+
+  /// Of this verdict, and not near the border.
+  bool is_clearly(SimilarityClass kind) const {
+    return verdict == kind && !uncertain;
+  }
 };
 
 /// Looks at up to `max_images` training pictures (evenly over the classes),
