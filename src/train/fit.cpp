@@ -174,8 +174,8 @@ class Fit {
     if (plan_.proof && !blocks_began_) best_.begin_anew();
     const bool kept = best_.settle(name, errors);
     if (!kept) {
-      result_.soup.clear();
-      result_.batch_norms.reset();
+      result_.others.soup.clear();
+      result_.others.batch_norms.reset();
     }
     return kept;
   }
@@ -210,8 +210,7 @@ class Fit {
         "): the blocks were trained anew at ", share));
     result_.diverged.clear();
     result_.early_stopped = blocks_began_ = false;
-    result_.snapshots.clear();
-    result_.ensemble = {};
+    result_.others = {};
     others_.begin_anew();
     best_.set_aside(kept ? result_.proofs.back().to : kHeadAlone);
     begin_from(fresh);
@@ -229,8 +228,8 @@ class Fit {
     best_.set_aside(result_.proofs.empty() ? blocks_from(plan_.freeze_until)
                                            : result_.proofs.back().to);
     const int64_t done = std::ssize(result_.epochs);
-    const auto soup_before = result_.soup;
-    const auto norms_before = result_.batch_norms;
+    const auto soup_before = result_.others.soup;
+    const auto norms_before = result_.others.batch_norms;
     if (features_.prepare(deeper.cut, deeper.views)) {
       progress_.set_epochs(done + deeper.epochs);
       stage("blocks", deeper.cut, done + 1, done + deeper.epochs,
@@ -240,8 +239,8 @@ class Fit {
     const bool kept =
         best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
     if (!kept) {
-      result_.soup = soup_before;
-      result_.batch_norms = norms_before;
+      result_.others.soup = soup_before;
+      result_.others.batch_norms = norms_before;
     }
     return kept;
   }

@@ -87,7 +87,7 @@ void OtherWeights::note_missing(FitResult& result) const {
     note(
         "--weight-average soup: no validation pictures choose its epochs, so "
         "that the last epoch is kept as it is");
-  else if (soup && result.soup.empty())
+  else if (soup && result.others.soup.empty())
     note(
         "--weight-average soup: none of the other epochs improves the best "
         "one, which is kept as it is");
@@ -97,7 +97,7 @@ void OtherWeights::note_missing(FitResult& result) const {
          options_.average == WeightAverage::swa
              ? "; --average-from says where it begins"
              : "");
-  const auto taken = std::ssize(result.snapshots);
+  const auto taken = std::ssize(result.others.snapshots);
   if (taken < options_.snapshots)
     note("--snapshots ", options_.snapshots, ": only ", taken,
          taken == 1 ? " was" : " were", " taken before training ended");
@@ -115,14 +115,15 @@ void OtherWeights::make_soup(FitResult& result) {
   };
   const auto members = greedy_soup(best_, judge);
   last.average_seconds = watch.seconds();
-  result.soup.clear();
+  result.others.soup.clear();
   if (members.size() < 2) return;
   judge(mean_of(members));
   last.average_val_accuracy = seen.accuracy;
   last.average_val_loss = seen.loss;
-  result.soup_figures = {seen.accuracy, seen.loss, last.average_seconds};
+  result.others.soup_figures = {seen.accuracy, seen.loss, last.average_seconds};
   last.average_is_best = loop_.keep_if_better(last.epoch, seen);
-  for (const Checkpoint& member : members) result.soup.push_back(member.epoch);
+  for (const Checkpoint& member : members)
+    result.others.soup.push_back(member.epoch);
 }
 
 void OtherWeights::measure_batch_norms(FitResult& result) {
@@ -132,7 +133,7 @@ void OtherWeights::measure_batch_norms(FitResult& result) {
   if (!loop_.measure_batch_norms(result.best_epoch)) return;
   const auto seen = loop_.validate(result.best_epoch);
   if (!seen) return;
-  MeasuredBatchNorms& out = result.batch_norms.emplace();
+  MeasuredBatchNorms& out = result.others.batch_norms.emplace();
   if (seen->logits.defined()) {
     out.figures.accuracy = seen->accuracy;
     out.figures.loss = seen->loss;
@@ -151,16 +152,16 @@ void OtherWeights::validate_snapshots(FitResult& result) {
     if (!seen || !seen->logits.defined()) break;
     snapshot.figures = {seen->accuracy, seen->loss, watch.seconds()};
     snapshot.temperature = fit_temperature(seen->logits, seen->labels);
-    result.ensemble.seconds += watch.seconds();
+    result.others.ensemble.seconds += watch.seconds();
     scores.push_back(seen->logits.to(torch::kDouble).log_softmax(1));
     labels = seen->labels;
   }
   if (!scores.empty()) {
     const Metrics metrics = compute_metrics(log_mean(scores), labels);
-    result.ensemble.accuracy = metrics.top1;
-    result.ensemble.loss = metrics.loss;
+    result.others.ensemble.accuracy = metrics.top1;
+    result.others.ensemble.loss = metrics.loss;
   }
-  result.snapshots = std::move(snapshots_);
+  result.others.snapshots = std::move(snapshots_);
 }
 
 }  // namespace engraft

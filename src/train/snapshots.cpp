@@ -49,11 +49,11 @@ std::vector<std::string> stale_files(const std::string& out, size_t members) {
 SavedSnapshots save_snapshots(const Classifier& classifier,
                               const std::string& out, const FitResult& fitted) {
   SavedSnapshots saved;
-  saved.stale = stale_files(out, fitted.snapshots.size());
-  if (fitted.snapshots.empty()) return saved;
-  const auto best = as_they_are(fitted.snapshots[0].state);
+  saved.stale = stale_files(out, fitted.others.snapshots.size());
+  if (fitted.others.snapshots.empty()) return saved;
+  const auto best = as_they_are(fitted.others.snapshots[0].state);
   std::vector<Classifier> members;
-  for (const FitSnapshot& snapshot : fitted.snapshots) {
+  for (const FitSnapshot& snapshot : fitted.others.snapshots) {
     LiveChain::restore(snapshot.state);
     Classifier member = classifier;
     member.module = classifier.module.deepcopy();
@@ -66,7 +66,7 @@ SavedSnapshots save_snapshots(const Classifier& classifier,
     members.push_back(std::move(member));
   }
   LiveChain::restore(best);
-  saved.ensemble = {beside(out, ".ensemble.pt"), fitted.ensemble};
+  saved.ensemble = {beside(out, ".ensemble.pt"), fitted.others.ensemble};
   if (members.size() > 1)
     save_or_rescue(combine(members), saved.ensemble.path);
   else

@@ -55,12 +55,12 @@ void take_over(TrainResult& result, const FitResult& fitted) {
   result.head = fitted.head;
   result.rate_curves = fitted.rate_curves;
   result.precisions = fitted.precisions;
-  result.soup = fitted.soup;
-  result.soup_figures = fitted.soup_figures;
+  result.soup = fitted.others.soup;
+  result.soup_figures = fitted.others.soup_figures;
   // Noise is in steps alone.
   if (std::ranges::all_of(fitted.epochs, &EpochResult::solved))
     result.regularised.reset();
-  result.batch_norms = fitted.batch_norms;
+  result.batch_norms = fitted.others.batch_norms;
   result.proofs = fitted.proofs;
   result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),

@@ -51,7 +51,7 @@ class SoupOfEpochs : public testing::Test {
 
 TEST_F(SoupOfEpochs, IsOfTheBestFive) {
   run({0.5, 0.7, 0.6, 0.9, 0.8, 0.65, 0.85}, 0.95);
-  EXPECT_EQ(result_.soup, (std::vector<int64_t>{4, 7, 5, 2, 6}));
+  EXPECT_EQ(result_.others.soup, (std::vector<int64_t>{4, 7, 5, 2, 6}));
   ASSERT_EQ(kept_.size(), 1u);
   EXPECT_FLOAT_EQ(kept_[0], (4 + 7 + 5 + 2 + 6) / 5.F);
   EXPECT_EQ(result_.epochs.back().average_val_accuracy, 0.95);
@@ -61,7 +61,7 @@ TEST_F(SoupOfEpochs, IsOfTheBestFive) {
 TEST_F(SoupOfEpochs, ThatMakesNoneBetterIsNone) {
   run({0.7, 0.9, 0.8}, 0.85);
   EXPECT_EQ(validated_, 2);
-  EXPECT_TRUE(result_.soup.empty());
+  EXPECT_TRUE(result_.others.soup.empty());
   EXPECT_TRUE(kept_.empty());
   EXPECT_FALSE(result_.epochs.back().average_val_accuracy);
 }
@@ -69,7 +69,7 @@ TEST_F(SoupOfEpochs, ThatMakesNoneBetterIsNone) {
 TEST_F(SoupOfEpochs, TakesMoreThanOne) {
   run({0.7}, 0.9);
   EXPECT_EQ(validated_, 0);
-  EXPECT_TRUE(result_.soup.empty());
+  EXPECT_TRUE(result_.others.soup.empty());
 }
 
 }  // namespace

@@ -22,6 +22,16 @@ struct FitSnapshot {
   double temperature = 1;  ///< of its own probabilities
 };
 
+/// What training yields besides the weights of its epochs, where it was asked
+/// for.
+struct OtherResults {
+  std::vector<int64_t> soup;  ///< epochs in it, the best first
+  SnapshotFigures soup_figures;
+  std::vector<FitSnapshot> snapshots;
+  SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
+  std::optional<MeasuredBatchNorms> batch_norms;
+};
+
 /// What fit() leaves behind; the chain holds the best epoch's weights.
 struct FitResult {
   std::vector<EpochResult> epochs;
@@ -31,11 +41,7 @@ struct FitResult {
   std::optional<HeadSolution> head;         ///< of a solved head
   std::vector<RateCurve> rate_curves;       ///< of --find-lr, one a stage
   std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
-  std::vector<int64_t> soup;                ///< epochs in it, the best first
-  SnapshotFigures soup_figures;
-  std::vector<FitSnapshot> snapshots;
-  SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
-  std::optional<MeasuredBatchNorms> batch_norms;
+  OtherResults others;
   std::vector<StageProof> proofs;  ///< in their order
   ActivationStats activations;
   std::vector<std::string> notes;
