@@ -151,6 +151,8 @@ std::string saved_text(const TrainResult& result) {
 }
 
 std::string verdict(const StageProof& proof) {
+  if (proof.errors == 0)
+    return proof.kept ? "not less accurate" : "less accurate";
   if (proof.errors < 0)
     return (proof.kept ? "not less accurate by more than the "
                        : "less accurate by more than the ") +

@@ -17,7 +17,7 @@ torch::Tensor losses(const torch::Tensor& logits, const torch::Tensor& labels) {
 }  // namespace
 
 bool PairedTest::better(double errors) const {
-  if (errors < 0) return accuracy_z >= errors;
+  if (errors <= 0) return accuracy_z >= errors;
   return (accuracy_z > errors && loss_z > -errors) ||
          (won >= lost && loss_z > errors);
 }

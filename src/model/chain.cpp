@@ -125,6 +125,12 @@ RegulariserReport BlockChain::regularise(const RegulariserOptions& options,
   return training.report;
 }
 
+void BlockChain::normalise_by(BatchNormStatistics statistics) {
+  RegulariserOptions options = state_->regularisers;
+  options.bn_statistics = statistics;
+  regularise(options, state_->regularised_from);
+}
+
 std::vector<torch::Tensor> BlockChain::running_statistics(int64_t begin) const {
   const RegulariserOptions& options = state_->regularisers;
   const std::vector<State::Block>& blocks = state_->blocks();

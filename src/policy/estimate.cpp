@@ -26,19 +26,24 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   const auto through = [&](double share) {
     return std::max(share * speed.inference, speed.decode);
   };
+  const auto steps = [&](int64_t cut, int64_t epochs) {
+    return static_cast<double>(epochs) * (1 - share_in_front(inputs, cut)) *
+           (train * speed.training + val * speed.inference);
+  };
   const auto stage = [&](int64_t cut, int64_t views, int64_t epochs) {
-    const double frozen = share_in_front(inputs, cut);
     // Without views each epoch takes its own; a solved head takes one.
     const auto passes =
         static_cast<double>(views > 0 ? views : std::max<int64_t>(epochs, 1));
-    return (train * passes + val) * through(frozen) +
-           static_cast<double>(epochs) * (1 - frozen) *
-               (train * speed.training + val * speed.inference);
+    return (train * passes + val) * through(share_in_front(inputs, cut)) +
+           steps(cut, epochs);
   };
   double out = speed.fixed;
   if (plan.proof) out += (train + val) * through(1);
   out += stage(plan.freeze_until, plan.views,
                plan.epochs - (plan.solved_head ? 1 : 0));
+  if (plan.second_try)
+    out += plan.views > 0 ? steps(plan.freeze_until, plan.epochs - 1)
+                          : stage(plan.freeze_until, 0, plan.epochs - 1);
   for (const DeeperStage& deeper : plan.deeper)
     out += stage(deeper.cut, deeper.views, deeper.epochs);
   const auto tested =

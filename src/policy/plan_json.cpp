@@ -21,6 +21,12 @@ Json to_json(const TransferPlan& plan) {
       {"proof", plan.proof},
       {"proof_errors", plan.proof ? Json(plan.proof_errors) : Json()},
       {"retries", plan.retries},
+      {"second_try",
+       plan.second_try
+           ? Json{{"bn_statistics",
+                   std::string(name_of(plan.second_try->bn_statistics))},
+                  {"rate", plan.second_try->rate}}
+           : Json()},
       {"retry_rate", plan.retries > 0 ? Json(plan.retry_rate) : Json()},
       {"deeper", deeper},
       {"advice", plan.advice},

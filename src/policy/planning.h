@@ -27,7 +27,7 @@ struct Cut {
   double passes = 1;   ///< share of the epochs
   bool blocks = true;  ///< else the head alone
   int64_t views = kSolvedViews;
-  bool deeper = false;  ///< more blocks after those
+  bool after = false;  ///< what may follow them: another try, more blocks
 };
 
 /// A plan that is being made, and all that its decisions look at.

@@ -196,9 +196,9 @@ Similarity judge(const Measured& measured, const InputSpec& input,
   out.grey = measured.grey;
   out.border = norm ? kBatchNormBorder : confidence_border(classes);
   const bool similar = norm ? out.value <= out.border : out.value >= out.border;
-  out.uncertain =
-      std::abs(out.value - out.border) <
-      std::max(norm ? kBatchNormBand : kConfidenceBand, 2 * out.standard_error);
+  out.band = norm ? kBatchNormBand : kConfidenceBand;
+  out.uncertain = std::abs(out.value - out.border) <
+                  std::max(out.band, 2 * out.standard_error);
   out.verdict = similar ? SimilarityClass::similar : SimilarityClass::different;
   return out;
 }
@@ -236,6 +236,7 @@ Json to_json(const Similarity& s) {
           {"value", s.value},
           {"border", s.border},
           {"standard_error", s.standard_error},
+          {"band", s.band},
           {"uncertain", s.uncertain},
           {"images", s.images},
           {"shorter_side", s.shorter_side},

@@ -96,9 +96,13 @@ class Fit {
       rate.backbone *= plan_.retry_rate;
       // It was the head that diverged.
       if (!blocks_began_) rate.head *= plan_.retry_rate;
-      kept = train_again(fresh, rate, kept) || kept;
+      kept = take_smaller_steps(fresh, rate, kept) || kept;
     }
+    const bool smaller = retries_left_ < plan_.retries;
     retries_left_ = 0;
+    if (plan_.second_try && blocks_began_ && !smaller && !result_.interrupted &&
+        result_.diverged.empty())
+      kept = take_other_statistics(fresh, *plan_.second_try, kept) || kept;
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -192,11 +196,36 @@ class Fit {
            result_.proofs.back().test.accuracy_z < harmed;
   }
 
-  /// The blocks from the beginning, by smaller rates.
+  /// The blocks once more, from the beginning: they stay where they are better
+  /// than what is there.
+  /// \param rival  what this is called
+  /// \param name   what they are called
+  bool train_again(const LiveChain::Snapshot& fresh, RateShare rate,
+                   const std::string& rival, const std::string& name,
+                   double errors) {
+    result_.early_stopped = blocks_began_ = false;
+    result_.others = {};
+    others_.begin_anew();
+    best_.set_aside(rival);
+    begin_from(fresh);
+    // The head's solution is there.
+    const int64_t done = 1, before = std::ssize(result_.epochs) - done;
+    progress_.set_epochs(before + plan_.epochs);
+    train_stages(done, before, rate);
+    finish_others();
+    return settle(name, errors);
+  }
+
+  /// What is there, for people.
+  std::string rival(bool kept) const {
+    return kept && !result_.proofs.empty() ? result_.proofs.back().to
+                                           : kHeadAlone;
+  }
+
   /// \param kept  what they are compared with are blocks: those of an epoch
   ///              before training diverged
-  bool train_again(const LiveChain::Snapshot& fresh, RateShare rate,
-                   bool kept) {
+  bool take_smaller_steps(const LiveChain::Snapshot& fresh, RateShare rate,
+                          bool kept) {
     const std::string share =
         text("1/", std::llround(1 / rate.backbone),
              rate.head < 1 ? " of the rates" : " of the backbone's rate");
@@ -209,18 +238,28 @@ class Fit {
             : result_.diverged,
         "): the blocks were trained anew at ", share));
     result_.diverged.clear();
-    result_.early_stopped = blocks_began_ = false;
-    result_.others = {};
-    others_.begin_anew();
-    best_.set_aside(kept ? result_.proofs.back().to : kHeadAlone);
-    begin_from(fresh);
-    // The head's solution is there.
-    const int64_t done = 1, before = std::ssize(result_.epochs) - done;
-    progress_.set_epochs(before + plan_.epochs);
-    train_stages(done, before, rate);
-    finish_others();
-    return settle(blocks_from(plan_.freeze_until) + " at " + share,
-                  plan_.proof_errors);
+    return train_again(fresh, rate, rival(kept),
+                       blocks_from(plan_.freeze_until) + " at " + share,
+                       plan_.proof_errors);
+  }
+
+  /// \param kept  what they are compared with are blocks
+  bool take_other_statistics(const LiveChain::Snapshot& fresh,
+                             const SecondTry& second, bool kept) {
+    const OtherResults others_before = result_.others;
+    live_.normalise_by(second.bn_statistics);
+    const bool better = train_again(
+        fresh, {1, second.rate}, rival(kept),
+        blocks_from(plan_.freeze_until) + " by pretraining's statistics",
+        kept ? 0 : plan_.proof_errors);
+    if (better) return true;
+    live_.normalise_by(plan_.bn_statistics);
+    result_.others = others_before;
+    if (!result_.diverged.empty())
+      result_.notes.push_back(
+          "blocks by pretraining's statistics do not stay: " +
+          std::exchange(result_.diverged, ""));
+    return false;
   }
 
   /// Thaws more blocks, from the weights that are there.

@@ -93,6 +93,10 @@ torch::Tensor LiveChain::forward(const torch::Tensor& x, int64_t begin,
   return chain_.run(out.to(torch::kFloat), rounded, end, BlockMode::training);
 }
 
+void LiveChain::normalise_by(BatchNormStatistics statistics) {
+  chain_.normalise_by(statistics);
+}
+
 void LiveChain::set_head(const torch::Tensor& weight,
                          const torch::Tensor& bias) {
   torch::NoGradGuard no_grad;

@@ -63,6 +63,10 @@ TEST(PairedTest, BelowNoErrorsAsksForNoLossOfAccuracy) {
   EXPECT_TRUE(test.better(-1));
   test = {200, 10, 16, -0.03, -1.2, 0, 0};
   EXPECT_FALSE(test.better(-1));
+  // None at all: as many are right.
+  EXPECT_FALSE(test.better(0));
+  test = {200, 10, 10, 0, 0, -0.05, -0.8};
+  EXPECT_TRUE(test.better(0));
 }
 
 TEST(PairedTest, ConfidenceAloneIsNoGain) {

@@ -480,6 +480,77 @@ TEST(ChoosePlan, OnFewDifferentPicturesBatchNormsKeepTheirStatistics) {
   EXPECT_NEAR(far.backbone_lr, 5e-4, 1e-9);
 }
 
+// Where neither kind has its own, validation tells.
+TEST(ChoosePlan, NearTheBorderBothStatisticsAreTried) {
+  auto in = with_probe(50, SimilarityClass::different, 0.95);
+  in.batch_norms.assign(12, {0.1});
+  in.val_pictures = 40;
+  in.similarity.border = 0.65;
+  in.similarity.band = 0.12;
+  in.similarity.standard_error = 0.05;
+  const auto decided = [&](double value, bool uncertain) {
+    in.similarity.value = value;
+    in.similarity.uncertain = uncertain;
+    return choose_plan(in, {}, {});
+  };
+  const auto far = decided(0.88, false);
+  EXPECT_EQ(far.bn_statistics, BatchNormStatistics::running);
+  EXPECT_FALSE(far.second_try);
+  EXPECT_TRUE(to_json(far)["second_try"].is_null());
+  for (const auto& near : {decided(0.86, false), decided(0.7, true)}) {
+    EXPECT_EQ(near.bn_statistics, BatchNormStatistics::batch);
+    ASSERT_TRUE(near.second_try);
+    EXPECT_EQ(near.second_try->bn_statistics, BatchNormStatistics::running);
+    EXPECT_NEAR(near.second_try->rate * near.backbone_lr, 5e-4, 1e-9);
+    EXPECT_LT(near.backbone_lr, 4e-4);
+    EXPECT_EQ(reason(near, "bn-statistics").value, "batch, running");
+    EXPECT_NE(reason(near, "bn-statistics").because.find("a second try keeps"),
+              std::string::npos);
+    EXPECT_TRUE(reason(near, "backbone-lr")
+                    .because.ends_with("; 0.0005 in the second try"));
+    EXPECT_EQ(to_json(near)["second_try"]["bn_statistics"], "running");
+  }
+  PlanOptions options;
+  options.backbone_lr = 2e-5;
+  const auto given = choose_plan(in, options, {});
+  ASSERT_TRUE(given.second_try);
+  EXPECT_EQ(given.second_try->rate, 1);
+  // Not with nothing to judge by, nor against what was asked for.
+  in.val_pictures = 0;
+  EXPECT_FALSE(decided(0.7, true).second_try);
+  in.val_pictures = 40;
+  in.bn_statistics = {BatchNormStatistics::batch, "--bn-statistics"};
+  EXPECT_FALSE(decided(0.7, true).second_try);
+  in.bn_statistics.reset();
+  in.similarity.verdict = SimilarityClass::similar;
+  EXPECT_TRUE(decided(0.6, true).second_try);
+  EXPECT_FALSE(decided(0.6, false).second_try);
+}
+
+TEST(ChoosePlan, ASecondTryTakesTimeThatABudgetMayNotHave) {
+  auto in = with_probe(50, SimilarityClass::different, 0.8);
+  in.batch_norms.assign(12, {0.1});
+  in.similarity.uncertain = true;
+  in.val_pictures = 40;
+  in.test_pictures = 60;
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  PlanOptions options;
+  options.time = "long";
+  in.seconds = 1e6;
+  const auto both = choose_plan(in, options, {});
+  ASSERT_TRUE(both.second_try);
+  // It passes the last third of the blocks; the others are kept.
+  const double second = static_cast<double>(both.epochs - 1) *
+                        (500 * 0.03 + 40 * 0.01) *
+                        static_cast<double>(12 - both.freeze_until) / 12;
+  in.seconds = both.seconds - 1;
+  const auto one = choose_plan(in, options, {});
+  EXPECT_FALSE(one.second_try);
+  EXPECT_EQ(one.epochs, both.epochs);
+  EXPECT_NEAR(both.seconds - one.seconds, second, 1e-6);
+}
+
 TEST(ChoosePlan, SaysHowManyErrorsThereAre) {
   const auto in = with_probe(150, SimilarityClass::similar, 0.8);
   EXPECT_NE(reason(choose_plan(in, {}, {}), "epochs")

@@ -265,6 +265,100 @@ TEST_F(Proof, BlocksThatCollapseAreNotTrainedToTheEnd) {
   EXPECT_NE(result.notes[0].find("1/5"), std::string::npos);
 }
 
+/// Blocks by batches' statistics, then by pretraining's.
+class SecondStatistics : public Proof {
+ protected:
+  SecondStatistics() {
+    auto& images = folder_of_images_;
+    images.val.insert(images.val.end(), images.train.begin(),
+                      images.train.end());
+    plan_.proof_errors = -100;  // the first try stays
+    for (const auto& t : chain_->running_statistics(1))
+      pretrained_.push_back(t.clone());
+  }
+
+  FitResult fit(double first, double second) {
+    plan_.backbone_lr = first;
+    plan_.second_try = {BatchNormStatistics::running, second / first};
+    return Proof::fit();
+  }
+
+  /// The running statistics are those that the model came with.
+  bool are_pretrained() const {
+    const auto now = chain_->running_statistics(1);
+    return std::ranges::equal(
+        now, pretrained_, [](const auto& a, auto& b) { return a.equal(b); });
+  }
+
+  std::vector<torch::Tensor> pretrained_;
+};
+
+TEST_F(SecondStatistics, StayWhereTheyValidateAsWell) {
+  const FitResult result = fit(1e-4, 1e-2);
+  ASSERT_EQ(result.proofs.size(), 2u);
+  const StageProof &first = result.proofs[0], &second = result.proofs[1];
+  EXPECT_TRUE(first.kept);
+  EXPECT_TRUE(second.kept);
+  EXPECT_EQ(second.from, first.to);
+  EXPECT_EQ(second.to, first.to + " by pretraining's statistics");
+  EXPECT_GT(second.test.won, second.test.lost);
+  // The head alone, its warm-up and blocks, and all but the first once more.
+  ASSERT_EQ(result.epochs.size(), 4u + 3u);
+  EXPECT_GT(result.best_epoch, 4);
+  EXPECT_EQ(result.epochs.back().epochs, 7);
+  EXPECT_NEAR(result.epochs[6].backbone_lr / result.epochs[3].backbone_lr, 100,
+              1e-6);
+  EXPECT_TRUE(chain_->running_statistics(1).empty());  // none moves
+  chain_->normalise_by(BatchNormStatistics::batch);
+  EXPECT_TRUE(are_pretrained());
+}
+
+TEST_F(SecondStatistics, GoWhereTheyAreLessAccurate) {
+  mix_.snapshots = 2;
+  const FitResult result = fit(1e-2, 1e-4);
+  ASSERT_EQ(result.proofs.size(), 2u);
+  EXPECT_FALSE(result.proofs[1].kept);
+  EXPECT_LT(result.proofs[1].test.won, result.proofs[1].test.lost);
+  EXPECT_EQ(result.proofs[1].errors, 0);
+  EXPECT_EQ(result.epochs.size(), 7u);
+  EXPECT_EQ(result.best_epoch, 4);
+  EXPECT_FALSE(are_pretrained());
+  // What the first try left beside it is that of the model.
+  ASSERT_EQ(result.others.snapshots.size(), 2u);
+  const auto& [tensor, value] = result.others.snapshots[1].state.front();
+  EXPECT_TRUE(tensor.equal(value));
+}
+
+TEST_F(SecondStatistics, ThatDivergeLeaveTheFirstTry) {
+  const FitResult result = fit(1e-2, 1);
+  EXPECT_EQ(result.diverged, "");
+  EXPECT_EQ(result.proofs.size(), 1u);
+  EXPECT_EQ(result.best_epoch, 4);
+  EXPECT_FALSE(are_pretrained());
+  ASSERT_EQ(result.notes.size(), 1u);
+  EXPECT_NE(
+      result.notes[0].find("by pretraining's statistics do not stay: the"),
+      std::string::npos)
+      << result.notes[0];
+}
+
+TEST_F(SecondStatistics, ThatAreStoppedLeaveTheFirstTry) {
+  plan_.backbone_lr = 1e-2;
+  plan_.second_try = {BatchNormStatistics::running, 1};
+  const FitResult result = fit_and_stop_after(5);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.best_epoch, 4);
+  EXPECT_FALSE(are_pretrained());
+}
+
+TEST_F(SecondStatistics, AreNotTriedAfterSmallerSteps) {
+  plan_.retries = 12;
+  const FitResult result = fit(1e4, 1e-2);
+  EXPECT_GE(result.notes.size(), 1u);
+  for (const StageProof& proof : result.proofs)
+    EXPECT_EQ(proof.to.find("statistics"), std::string::npos) << proof.to;
+}
+
 TEST_F(Proof, NoisyLossesAreNoReasonToTrainAnew) {
   make_odd(2);
   plan_.proof_errors = 1.4;

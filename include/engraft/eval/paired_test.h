@@ -18,7 +18,7 @@ struct PairedTest {
 
   /// The second one is better by more than so many standard errors: in
   /// accuracy while the loss is not worse by as much, or in loss while accuracy
-  /// does not fall. Below 0: it is not less accurate by more, whatever the
+  /// does not fall. Up to 0: it is not less accurate by more, whatever the
   /// loss, in which smoothed labels, say, are dearer than those of a solved
   /// head.
   bool better(double errors = 1) const;

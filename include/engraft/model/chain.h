@@ -117,6 +117,11 @@ class BlockChain {
   RegulariserReport regularise(const RegulariserOptions& options,
                                int64_t begin = 0);
 
+  /// Regularises as before, but with these statistics.
+  /// Throws Error(Fault::usage): running ones, with a momentum or where no
+  /// batch norm is.
+  void normalise_by(BatchNormStatistics statistics);
+
   /// Running statistics of the batch norms of blocks [begin, ...) and the head
   /// that BlockMode::training moves, each once, shared with the classifier.
   std::vector<torch::Tensor> running_statistics(int64_t begin) const;

@@ -68,6 +68,12 @@ struct DeeperStage {
   double proof_errors = 1;  ///< by which it must be better, as in TransferPlan
 };
 
+/// Blocks trained again from the beginning, by the other statistics.
+struct SecondTry {
+  BatchNormStatistics bn_statistics = BatchNormStatistics::running;
+  double rate = 1;  ///< of the backbone's
+};
+
 /// What to train and how, in plain values.
 struct TransferPlan {
   SizeClass size = SizeClass::small;
@@ -82,6 +88,10 @@ struct TransferPlan {
   /// alone are trained anew at smaller rates, so often at most.
   int64_t retries = 0;
   double retry_rate = 0.2;  ///< of the backbone's rate of the try before
+  /// Where the first try of the blocks needed no smaller rates. It stays where
+  /// it is not less accurate; where the first one did not stay, by
+  /// proof_errors. Takes a proof and validation pictures.
+  std::optional<SecondTry> second_try;
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs
@@ -95,7 +105,8 @@ struct TransferPlan {
   double head_lr = 0;
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
-  /// What live batch norms normalise by while they train.
+  /// What live batch norms normalise by while they train; in a second try, its
+  /// own.
   BatchNormStatistics bn_statistics = BatchNormStatistics::batch;
   AugmentSettings augment;
   int64_t test_crops = kTenCrops;  ///< of a test

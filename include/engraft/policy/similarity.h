@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct Similarity {
   double border = 0;  ///< verdict changes here
   /// Of `value`, over pictures (jackknife by eighths of them).
   double standard_error = 0;
-  /// The border is within two standard errors, or within the band where kinds
-  /// of pictures were not seen apart.
+  /// On both sides of the border, where no kind of pictures was seen.
+  double band = 0;
+  /// The border is within two standard errors, or within the band.
   bool uncertain = false;
   double confidence = 0;  ///< mean largest probability; 0 when not measured
   int64_t images = 0;     ///< pictures looked at
@@ -34,6 +36,12 @@ struct Similarity {
   /// Of this verdict, and not near the border.
   bool is_clearly(SimilarityClass kind) const {
     return verdict == kind && !uncertain;
+  }
+
+  /// Of this verdict, by the band and two standard errors together.
+  bool is_far(SimilarityClass kind) const {
+    return is_clearly(kind) &&
+           std::abs(value - border) >= band + 2 * standard_error;
   }
 };
 

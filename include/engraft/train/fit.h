@@ -79,7 +79,8 @@ struct FitSettings {
 /// two standard errors, they are trained again from the beginning at
 /// plan.retry_rate of their rate, and so on where they still do not stay,
 /// plan.retries times at most; a try whose training loss stays above that of
-/// guessing evenly ends there, unless it is the last. So it goes with each of
+/// guessing evenly ends there, unless it is the last. Where none was needed,
+/// plan.second_try follows from the same beginning. So it goes with each of
 /// plan.deeper, from the weights that are there, with its own rates and proof,
 /// each tried once, until one does not prove itself. The best epoch is the last
 /// one that is not less accurate, by a standard error (McNemar's) on the

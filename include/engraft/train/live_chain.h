@@ -37,6 +37,9 @@ class LiveChain {
   torch::Tensor forward(const torch::Tensor& x, int64_t begin = 0,
                         bool bf16 = false) const;
 
+  /// What live batch norms normalise by from now on in forward().
+  void normalise_by(BatchNormStatistics statistics);
+
   /// Puts these into the final layer, in place.
   /// weight float32 [classes, features], bias float32 [classes], CPU
   void set_head(const torch::Tensor& weight, const torch::Tensor& bias);
