@@ -173,7 +173,10 @@ std::string proof_text(const StageProof& proof) {
                    (t.loss_gain < 0 ? "worse" : "better") + " by " +
                    fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) +
                    "): " + verdict(proof) + ", " +
-                   (proof.kept ? proof.to + " stay" : proof.from + " stays"));
+                   (proof.kept ? proof.to + " stay"
+                    : proof.from.find("block") == std::string::npos
+                        ? proof.from + " stays"
+                        : proof.from + " stay"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {

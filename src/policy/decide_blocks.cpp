@@ -83,7 +83,7 @@ void decide_deeper(const Planning& p) {
             : "no blocks are trained that have to prove themselves first");
     return;
   }
-  if (!p.cut.after) {
+  if (!p.cut.deeper) {
     p.decisions.add("deeper", "no",
                     "more than what fits into --time " + p.options.time);
     return;

@@ -41,7 +41,7 @@ double estimate_seconds(const PlanInputs& inputs, const TransferPlan& plan) {
   if (plan.proof) out += (train + val) * through(1);
   out += stage(plan.freeze_until, plan.views,
                plan.epochs - (plan.solved_head ? 1 : 0));
-  if (plan.second_try)
+  if (plan.second_try_rate)
     out += plan.views > 0 ? steps(plan.freeze_until, plan.epochs - 1)
                           : stage(plan.freeze_until, 0, plan.epochs - 1);
   for (const DeeperStage& deeper : plan.deeper)

@@ -37,7 +37,8 @@ constexpr Quadrant kQuadrants[] = {
      "features"},
 };
 
-constexpr Cut kCuts[] = {{1, true, kSolvedViews, true},
+constexpr Cut kCuts[] = {{1, true, kSolvedViews, true, true},
+                         {1, true, kSolvedViews, true},
                          {1, true, kSolvedViews},
                          {0.7, true, kSolvedViews},
                          {0.5, true, kSolvedViews},

@@ -21,13 +21,9 @@ Json to_json(const TransferPlan& plan) {
       {"proof", plan.proof},
       {"proof_errors", plan.proof ? Json(plan.proof_errors) : Json()},
       {"retries", plan.retries},
-      {"second_try",
-       plan.second_try
-           ? Json{{"bn_statistics",
-                   std::string(name_of(plan.second_try->bn_statistics))},
-                  {"rate", plan.second_try->rate}}
-           : Json()},
       {"retry_rate", plan.retries > 0 ? Json(plan.retry_rate) : Json()},
+      {"second_try_rate",
+       plan.second_try_rate ? Json(*plan.second_try_rate) : Json()},
       {"deeper", deeper},
       {"advice", plan.advice},
       {"estimated_seconds", plan.seconds > 0 ? Json(plan.seconds) : Json()},

@@ -27,7 +27,8 @@ struct Cut {
   double passes = 1;   ///< share of the epochs
   bool blocks = true;  ///< else the head alone
   int64_t views = kSolvedViews;
-  bool after = false;  ///< what may follow them: another try, more blocks
+  bool second_try = false;  ///< of these, by other statistics
+  bool deeper = false;      ///< more blocks after those
 };
 
 /// A plan that is being made, and all that its decisions look at.

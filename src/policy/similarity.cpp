@@ -24,7 +24,7 @@ constexpr double kBatchNormBorder = 0.65;
 // as the statistic above does (scripts/check_evidence). Of what is above
 // guessing: of two old classes one always has half.
 constexpr double kConfidenceBorder = 0.4;
-// On both sides of a border, where no kind of pictures was seen.
+// On both sides of a border, where kinds of pictures lie side by side.
 constexpr double kBatchNormBand = 0.12, kConfidenceBand = 0.1;
 constexpr int64_t kEighths = 8;
 // The early layers say what kind of picture it is; the late ones what is on

@@ -98,11 +98,11 @@ class Fit {
       if (!blocks_began_) rate.head *= plan_.retry_rate;
       kept = take_smaller_steps(fresh, rate, kept) || kept;
     }
-    const bool smaller = retries_left_ < plan_.retries;
+    const bool took_smaller_steps = retries_left_ < plan_.retries;
     retries_left_ = 0;
-    if (plan_.second_try && blocks_began_ && !smaller && !result_.interrupted &&
-        result_.diverged.empty())
-      kept = take_other_statistics(fresh, *plan_.second_try, kept) || kept;
+    if (plan_.second_try_rate && plan_.proof && blocks_began_ &&
+        !took_smaller_steps && !result_.interrupted && result_.diverged.empty())
+      kept = take_other_statistics(fresh, kept) || kept;
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper);
@@ -111,6 +111,8 @@ class Fit {
     if (!result_.diverged.empty())
       result_.diverged += "; a lower --lr or --backbone-lr keeps it stable";
     result_.activations = features_.stats();
+    for (std::string& note : result_.others.notes)
+      result_.notes.push_back(std::move(note));
     return std::move(result_);
   }
 
@@ -196,30 +198,27 @@ class Fit {
            result_.proofs.back().test.accuracy_z < harmed;
   }
 
-  /// The blocks once more, from the beginning: they stay where they are better
-  /// than what is there.
-  /// \param rival  what this is called
-  /// \param name   what they are called
-  bool train_again(const LiveChain::Snapshot& fresh, RateShare rate,
-                   const std::string& rival, const std::string& name,
-                   double errors) {
+  /// The blocks once more, from the beginning; what is there is put aside.
+  void train_again(const LiveChain::Snapshot& fresh, RateShare rate,
+                   const std::string& name_of_what_is_there) {
     result_.early_stopped = blocks_began_ = false;
     result_.others = {};
     others_.begin_anew();
-    best_.set_aside(rival);
+    best_.set_aside(name_of_what_is_there);
     begin_from(fresh);
     // The head's solution is there.
     const int64_t done = 1, before = std::ssize(result_.epochs) - done;
     progress_.set_epochs(before + plan_.epochs);
     train_stages(done, before, rate);
     finish_others();
-    return settle(name, errors);
   }
 
-  /// What is there, for people.
-  std::string rival(bool kept) const {
-    return kept && !result_.proofs.empty() ? result_.proofs.back().to
-                                           : kHeadAlone;
+  /// The blocks that stayed, for people.
+  std::string kept_blocks() const {
+    std::string out = blocks_from(plan_.freeze_until);
+    for (const StageProof& proof : result_.proofs)
+      if (proof.kept) out = proof.to;
+    return out;
   }
 
   /// \param kept  what they are compared with are blocks: those of an epoch
@@ -238,37 +237,38 @@ class Fit {
             : result_.diverged,
         "): the blocks were trained anew at ", share));
     result_.diverged.clear();
-    return train_again(fresh, rate, rival(kept),
-                       blocks_from(plan_.freeze_until) + " at " + share,
-                       plan_.proof_errors);
+    train_again(fresh, rate, kept ? kept_blocks() : kHeadAlone);
+    return settle(blocks_from(plan_.freeze_until) + " at " + share,
+                  plan_.proof_errors);
   }
 
   /// \param kept  what they are compared with are blocks
-  bool take_other_statistics(const LiveChain::Snapshot& fresh,
-                             const SecondTry& second, bool kept) {
+  bool take_other_statistics(const LiveChain::Snapshot& fresh, bool kept) {
     const OtherResults others_before = result_.others;
-    live_.normalise_by(second.bn_statistics);
-    const bool better = train_again(
-        fresh, {1, second.rate}, rival(kept),
-        blocks_from(plan_.freeze_until) + " by pretraining's statistics",
-        kept ? 0 : plan_.proof_errors);
-    if (better) return true;
+    const bool stopped_early = result_.early_stopped;
+    live_.normalise_by(BatchNormStatistics::running);
+    train_again(fresh, {1, *plan_.second_try_rate},
+                kept ? kept_blocks() : kHeadAlone);
+    const std::string name =
+        blocks_from(plan_.freeze_until) + " by pretraining's statistics";
+    // What did not come to its end is no match for what did.
+    if (result_.interrupted || !result_.diverged.empty()) best_.begin_anew();
+    if (settle(name, kept ? 0 : plan_.proof_errors)) return true;
     live_.normalise_by(plan_.bn_statistics);
+    others_.begin_anew();
     result_.others = others_before;
+    result_.early_stopped = stopped_early;
     if (!result_.diverged.empty())
       result_.notes.push_back(
-          "blocks by pretraining's statistics do not stay: " +
-          std::exchange(result_.diverged, ""));
+          name + " do not stay: " + std::exchange(result_.diverged, ""));
     return false;
   }
 
   /// Thaws more blocks, from the weights that are there.
   bool go_deeper(const DeeperStage& deeper) {
-    best_.set_aside(result_.proofs.empty() ? blocks_from(plan_.freeze_until)
-                                           : result_.proofs.back().to);
+    best_.set_aside(kept_blocks());
     const int64_t done = std::ssize(result_.epochs);
-    const auto soup_before = result_.others.soup;
-    const auto norms_before = result_.others.batch_norms;
+    const OtherResults others_before = result_.others;
     if (features_.prepare(deeper.cut, deeper.views)) {
       progress_.set_epochs(done + deeper.epochs);
       stage("blocks", deeper.cut, done + 1, done + deeper.epochs,
@@ -277,10 +277,7 @@ class Fit {
     }
     const bool kept =
         best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
-    if (!kept) {
-      result_.others.soup = soup_before;
-      result_.others.batch_norms = norms_before;
-    }
+    if (!kept) result_.others = others_before;
     return kept;
   }
 

@@ -80,7 +80,7 @@ void OtherWeights::note_missing(FitResult& result) const {
   const auto note = [&](const auto&... words) {
     std::ostringstream text;
     (text << ... << words);
-    result.notes.push_back(text.str());
+    result.others.notes.push_back(text.str());
   };
   const bool soup = options_.average == WeightAverage::soup;
   if (soup && best_.empty())

@@ -495,36 +495,42 @@ TEST(ChoosePlan, NearTheBorderBothStatisticsAreTried) {
   };
   const auto far = decided(0.88, false);
   EXPECT_EQ(far.bn_statistics, BatchNormStatistics::running);
-  EXPECT_FALSE(far.second_try);
-  EXPECT_TRUE(to_json(far)["second_try"].is_null());
+  EXPECT_FALSE(far.second_try_rate);
+  EXPECT_TRUE(to_json(far)["second_try_rate"].is_null());
   for (const auto& near : {decided(0.86, false), decided(0.7, true)}) {
     EXPECT_EQ(near.bn_statistics, BatchNormStatistics::batch);
-    ASSERT_TRUE(near.second_try);
-    EXPECT_EQ(near.second_try->bn_statistics, BatchNormStatistics::running);
-    EXPECT_NEAR(near.second_try->rate * near.backbone_lr, 5e-4, 1e-9);
+    ASSERT_TRUE(near.second_try_rate);
+    EXPECT_NEAR(*near.second_try_rate * near.backbone_lr, 5e-4, 1e-9);
     EXPECT_LT(near.backbone_lr, 4e-4);
     EXPECT_EQ(reason(near, "bn-statistics").value, "batch, running");
     EXPECT_NE(reason(near, "bn-statistics").because.find("a second try keeps"),
               std::string::npos);
     EXPECT_TRUE(reason(near, "backbone-lr")
                     .because.ends_with("; 0.0005 in the second try"));
-    EXPECT_EQ(to_json(near)["second_try"]["bn_statistics"], "running");
+    EXPECT_EQ(to_json(near)["second_try_rate"], *near.second_try_rate);
   }
   PlanOptions options;
   options.backbone_lr = 2e-5;
   const auto given = choose_plan(in, options, {});
-  ASSERT_TRUE(given.second_try);
-  EXPECT_EQ(given.second_try->rate, 1);
+  EXPECT_EQ(given.second_try_rate, 1);
+  // A verdict that is said is no near one.
+  options = {};
+  options.similarity = SimilarityClass::different;
+  EXPECT_EQ(choose_plan(in, options, {}).bn_statistics,
+            BatchNormStatistics::running);
   // Not with nothing to judge by, nor against what was asked for.
   in.val_pictures = 0;
-  EXPECT_FALSE(decided(0.7, true).second_try);
+  EXPECT_FALSE(decided(0.7, true).second_try_rate);
   in.val_pictures = 40;
   in.bn_statistics = {BatchNormStatistics::batch, "--bn-statistics"};
-  EXPECT_FALSE(decided(0.7, true).second_try);
+  EXPECT_FALSE(decided(0.7, true).second_try_rate);
   in.bn_statistics.reset();
   in.similarity.verdict = SimilarityClass::similar;
-  EXPECT_TRUE(decided(0.6, true).second_try);
-  EXPECT_FALSE(decided(0.6, false).second_try);
+  EXPECT_TRUE(decided(0.6, true).second_try_rate);
+  in.layer_norms.assign(12, 1);
+  EXPECT_EQ(decided(0.6, true).second_try_rate, 1);
+  in.layer_norms.clear();
+  EXPECT_FALSE(decided(0.6, false).second_try_rate);
 }
 
 TEST(ChoosePlan, ASecondTryTakesTimeThatABudgetMayNotHave) {
@@ -539,16 +545,27 @@ TEST(ChoosePlan, ASecondTryTakesTimeThatABudgetMayNotHave) {
   options.time = "long";
   in.seconds = 1e6;
   const auto both = choose_plan(in, options, {});
-  ASSERT_TRUE(both.second_try);
+  ASSERT_TRUE(both.second_try_rate);
   // It passes the last third of the blocks; the others are kept.
   const double second = static_cast<double>(both.epochs - 1) *
                         (500 * 0.03 + 40 * 0.01) *
                         static_cast<double>(12 - both.freeze_until) / 12;
   in.seconds = both.seconds - 1;
   const auto one = choose_plan(in, options, {});
-  EXPECT_FALSE(one.second_try);
+  EXPECT_FALSE(one.second_try_rate);
+  EXPECT_TRUE(
+      reason(one, "bn-statistics").because.ends_with("into --time long"));
   EXPECT_EQ(one.epochs, both.epochs);
   EXPECT_NEAR(both.seconds - one.seconds, second, 1e-6);
+  // It comes before more blocks.
+  options.deeper = true;
+  in.seconds = 1e6;
+  const auto all = choose_plan(in, options, {});
+  ASSERT_FALSE(all.deeper.empty());
+  in.seconds = all.seconds - 1;
+  const auto some = choose_plan(in, options, {});
+  EXPECT_TRUE(some.deeper.empty());
+  EXPECT_TRUE(some.second_try_rate);
 }
 
 TEST(ChoosePlan, SaysHowManyErrorsThereAre) {

@@ -275,11 +275,12 @@ class SecondStatistics : public Proof {
     plan_.proof_errors = -100;  // the first try stays
     for (const auto& t : chain_->running_statistics(1))
       pretrained_.push_back(t.clone());
+    fresh_ = LiveChain(*chain_, 0).snapshot();
   }
 
   FitResult fit(double first, double second) {
     plan_.backbone_lr = first;
-    plan_.second_try = {BatchNormStatistics::running, second / first};
+    plan_.second_try_rate = second / first;
     return Proof::fit();
   }
 
@@ -291,6 +292,7 @@ class SecondStatistics : public Proof {
   }
 
   std::vector<torch::Tensor> pretrained_;
+  LiveChain::Snapshot fresh_;
 };
 
 TEST_F(SecondStatistics, StayWhereTheyValidateAsWell) {
@@ -330,11 +332,14 @@ TEST_F(SecondStatistics, GoWhereTheyAreLessAccurate) {
 }
 
 TEST_F(SecondStatistics, ThatDivergeLeaveTheFirstTry) {
-  const FitResult result = fit(1e-2, 1);
+  mix_.snapshots = 2;
+  const FitResult result = fit(1e-2, 1e28);
   EXPECT_EQ(result.diverged, "");
   EXPECT_EQ(result.proofs.size(), 1u);
   EXPECT_EQ(result.best_epoch, 4);
   EXPECT_FALSE(are_pretrained());
+  // Nothing is said of snapshots that the second try did not come to.
+  EXPECT_EQ(result.others.snapshots.size(), 2u);
   ASSERT_EQ(result.notes.size(), 1u);
   EXPECT_NE(
       result.notes[0].find("by pretraining's statistics do not stay: the"),
@@ -343,12 +348,63 @@ TEST_F(SecondStatistics, ThatDivergeLeaveTheFirstTry) {
 }
 
 TEST_F(SecondStatistics, ThatAreStoppedLeaveTheFirstTry) {
-  plan_.backbone_lr = 1e-2;
-  plan_.second_try = {BatchNormStatistics::running, 1};
-  const FitResult result = fit_and_stop_after(5);
+  plan_.epochs = 5;
+  plan_.backbone_lr = 1e-4;
+  plan_.second_try_rate = 100;  // better from its first epoch of blocks on
+  ASSERT_TRUE(Proof::fit().proofs.at(1).kept);
+  LiveChain::restore(fresh_);
+  chain_->normalise_by(BatchNormStatistics::batch);
+  const FitResult result = fit_and_stop_after(5 + 2);
   EXPECT_TRUE(result.interrupted);
-  EXPECT_EQ(result.best_epoch, 4);
+  EXPECT_EQ(result.epochs.size(), 7u);
+  EXPECT_EQ(result.epochs.back().stage, "blocks");
+  EXPECT_EQ(result.proofs.size(), 1u);
+  EXPECT_LE(result.best_epoch, 5);
   EXPECT_FALSE(are_pretrained());
+}
+
+TEST_F(SecondStatistics, AreNamedWhereTheyStayAndOnlyThere) {
+  plan_.freeze_until = chain_->num_blocks() - 1;
+  plan_.deeper = {{0, 1, 0, 1, -100}};
+  const FitResult rejected = fit(1e-2, 1e-4);
+  ASSERT_EQ(rejected.proofs.size(), 3u);
+  ASSERT_FALSE(rejected.proofs[1].kept);
+  EXPECT_EQ(rejected.proofs[2].from, rejected.proofs[0].to);
+  LiveChain::restore(fresh_);
+  const FitResult kept = fit(1e-4, 1e-2);
+  ASSERT_EQ(kept.proofs.size(), 3u);
+  ASSERT_TRUE(kept.proofs[1].kept);
+  EXPECT_EQ(kept.proofs[2].from, kept.proofs[1].to);
+}
+
+TEST_F(SecondStatistics, ProveThemselvesAgainstTheHeadThatTheFirstLeft) {
+  plan_.proof_errors = -1;
+  const FitResult result = fit(1e-4, 1e-2);
+  ASSERT_EQ(result.proofs.size(), 2u);
+  EXPECT_FALSE(result.proofs[0].kept);
+  EXPECT_EQ(result.proofs[1].from, "the head alone");
+  EXPECT_EQ(result.proofs[1].errors, -1);
+  EXPECT_EQ(result.proofs[1].test.won, 0);
+  EXPECT_TRUE(result.proofs[1].kept);
+}
+
+TEST_F(SecondStatistics, ThatGoLeaveNoEarlyStop) {
+  plan_.epochs = 8;
+  optim_.patience = 2;
+  // Of steps this large which epoch is best depends on how the processor
+  // rounds.
+  FitResult result;
+  for (const double rate : {0.1, 0.07, 0.13, 0.05, 0.16}) {
+    LiveChain::restore(fresh_);
+    result = fit(1e-3, rate);
+    if (result.epochs.size() < 15 && !result.proofs.back().kept) break;
+    chain_->normalise_by(BatchNormStatistics::batch);
+  }
+  ASSERT_EQ(result.proofs.size(), 2u);
+  ASSERT_FALSE(result.proofs[1].kept);
+  ASSERT_LT(result.epochs.size(), 15u);  // the second stopped early
+  EXPECT_EQ(result.best_epoch, 8);       // the first did not
+  EXPECT_FALSE(result.early_stopped);
 }
 
 TEST_F(SecondStatistics, AreNotTriedAfterSmallerSteps) {

@@ -68,12 +68,6 @@ struct DeeperStage {
   double proof_errors = 1;  ///< by which it must be better, as in TransferPlan
 };
 
-/// Blocks trained again from the beginning, by the other statistics.
-struct SecondTry {
-  BatchNormStatistics bn_statistics = BatchNormStatistics::running;
-  double rate = 1;  ///< of the backbone's
-};
-
 /// What to train and how, in plain values.
 struct TransferPlan {
   SizeClass size = SizeClass::small;
@@ -88,10 +82,11 @@ struct TransferPlan {
   /// alone are trained anew at smaller rates, so often at most.
   int64_t retries = 0;
   double retry_rate = 0.2;  ///< of the backbone's rate of the try before
-  /// Where the first try of the blocks needed no smaller rates. It stays where
-  /// it is not less accurate; where the first one did not stay, by
-  /// proof_errors. Takes a proof and validation pictures.
-  std::optional<SecondTry> second_try;
+  /// Of the backbone's rate, in a second try of the blocks from the beginning,
+  /// by pretraining's statistics, where the first one needed no smaller rates.
+  /// It stays where it is not less accurate than that; where that did not stay,
+  /// by proof_errors. Takes a proof and validation pictures.
+  std::optional<double> second_try_rate;
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
   bool solved_head = true;   ///< L-BFGS in the head's epochs
@@ -105,8 +100,7 @@ struct TransferPlan {
   double head_lr = 0;
   double backbone_lr = 0;  ///< of the last block; 0 when all are frozen
   double block_decay = 1;  ///< factor for each block further in front
-  /// What live batch norms normalise by while they train; in a second try, its
-  /// own.
+  /// What live batch norms normalise by while they train, but in a second try.
   BatchNormStatistics bn_statistics = BatchNormStatistics::batch;
   AugmentSettings augment;
   int64_t test_crops = kTenCrops;  ///< of a test

@@ -23,7 +23,7 @@ struct Similarity {
   double border = 0;  ///< verdict changes here
   /// Of `value`, over pictures (jackknife by eighths of them).
   double standard_error = 0;
-  /// On both sides of the border, where no kind of pictures was seen.
+  /// On both sides of the border, where kinds of pictures lie side by side.
   double band = 0;
   /// The border is within two standard errors, or within the band.
   bool uncertain = false;
@@ -38,10 +38,12 @@ struct Similarity {
     return verdict == kind && !uncertain;
   }
 
-  /// Of this verdict, by the band and two standard errors together.
+  /// Of this verdict, by the band and two standard errors together, or because
+  /// it was said.
   bool is_far(SimilarityClass kind) const {
     return is_clearly(kind) &&
-           std::abs(value - border) >= band + 2 * standard_error;
+           (method == "given" ||
+            std::abs(value - border) >= band + 2 * standard_error);
   }
 };
 

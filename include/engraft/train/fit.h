@@ -30,6 +30,7 @@ struct OtherResults {
   std::vector<FitSnapshot> snapshots;
   SnapshotFigures ensemble;  ///< of the mean of the snapshots' probabilities
   std::optional<MeasuredBatchNorms> batch_norms;
+  std::vector<std::string> notes;  ///< of what was asked for and is not there
 };
 
 /// What fit() leaves behind; the chain holds the best epoch's weights.
@@ -80,11 +81,11 @@ struct FitSettings {
 /// plan.retry_rate of their rate, and so on where they still do not stay,
 /// plan.retries times at most; a try whose training loss stays above that of
 /// guessing evenly ends there, unless it is the last. Where none was needed,
-/// plan.second_try follows from the same beginning. So it goes with each of
-/// plan.deeper, from the weights that are there, with its own rates and proof,
-/// each tried once, until one does not prove itself. The best epoch is the last
-/// one that is not less accurate, by a standard error (McNemar's) on the
-/// validation pictures, than the most accurate one.
+/// plan.second_try_rate brings another try from the same beginning. So it goes
+/// with each of plan.deeper, from the weights that are there, with its own
+/// rates and proof, each tried once, until one does not prove itself. The best
+/// epoch is the last one that is not less accurate, by a standard error
+/// (McNemar's) on the validation pictures, than the most accurate one.
 FitResult fit(LiveChain& live, const BlockChain& chain,
               const FitSettings& settings, const TrainCallbacks& callbacks);
 
