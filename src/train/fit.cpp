@@ -251,16 +251,19 @@ class Fit {
                 kept ? kept_blocks() : kHeadAlone);
     const std::string name =
         blocks_from(plan_.freeze_until) + " by pretraining's statistics";
-    // What did not come to its end is no match for what did.
-    if (result_.interrupted || !result_.diverged.empty()) best_.begin_anew();
-    if (settle(name, kept ? 0 : plan_.proof_errors)) return true;
+    const std::string diverged = std::exchange(result_.diverged, "");
+    // Rates had not fallen yet where it did not come to its end: as many right
+    // may be chance then.
+    const double errors = result_.interrupted || !diverged.empty() ? 1 : 0;
+    const bool better = settle(name, kept ? errors : plan_.proof_errors);
+    if (!diverged.empty())
+      result_.notes.push_back(
+          name + (better ? " went no further: " : " do not stay: ") + diverged);
+    if (better) return true;
     live_.normalise_by(plan_.bn_statistics);
     others_.begin_anew();
     result_.others = others_before;
     result_.early_stopped = stopped_early;
-    if (!result_.diverged.empty())
-      result_.notes.push_back(
-          name + " do not stay: " + std::exchange(result_.diverged, ""));
     return false;
   }
 

@@ -347,19 +347,39 @@ TEST_F(SecondStatistics, ThatDivergeLeaveTheFirstTry) {
       << result.notes[0];
 }
 
-TEST_F(SecondStatistics, ThatAreStoppedLeaveTheFirstTry) {
+TEST_F(SecondStatistics, ThatAreStoppedMustBeClearlyBetter) {
   plan_.epochs = 5;
-  plan_.backbone_lr = 1e-4;
-  plan_.second_try_rate = 100;  // better from its first epoch of blocks on
-  ASSERT_TRUE(Proof::fit().proofs.at(1).kept);
-  LiveChain::restore(fresh_);
-  chain_->normalise_by(BatchNormStatistics::batch);
-  const FitResult result = fit_and_stop_after(5 + 2);
+  const auto fit_and_stop = [&](double first, double second) {
+    LiveChain::restore(fresh_);
+    torch::manual_seed(0);
+    chain_->normalise_by(BatchNormStatistics::batch);
+    plan_.backbone_lr = first;
+    plan_.second_try_rate = second / first;
+    return fit_and_stop_after(5 + 2);
+  };
+  const FitResult better = fit_and_stop(1e-5, 3e-2);
+  EXPECT_TRUE(better.interrupted);
+  EXPECT_EQ(better.epochs.back().stage, "blocks");
+  ASSERT_EQ(better.proofs.size(), 2u);
+  EXPECT_TRUE(better.proofs[1].kept);
+  EXPECT_EQ(better.proofs[1].errors, 1);
+  EXPECT_EQ(better.best_epoch, 7);
+  // As many right, which would do at the end.
+  const FitResult as_good = fit_and_stop(1, 3e-2);
+  ASSERT_EQ(as_good.proofs.size(), 2u);
+  ASSERT_EQ(as_good.proofs[1].test.won, as_good.proofs[1].test.lost);
+  EXPECT_FALSE(as_good.proofs[1].kept);
+  EXPECT_LE(as_good.best_epoch, 5);
+  EXPECT_FALSE(are_pretrained());
+}
+
+TEST_F(SecondStatistics, ThatAreStoppedBeforeTheirBlocksLeaveTheFirstTry) {
+  plan_.backbone_lr = 1e-2;
+  plan_.second_try_rate = 1;
+  const FitResult result = fit_and_stop_after(5);
   EXPECT_TRUE(result.interrupted);
-  EXPECT_EQ(result.epochs.size(), 7u);
-  EXPECT_EQ(result.epochs.back().stage, "blocks");
   EXPECT_EQ(result.proofs.size(), 1u);
-  EXPECT_LE(result.best_epoch, 5);
+  EXPECT_EQ(result.best_epoch, 4);
   EXPECT_FALSE(are_pretrained());
 }
 

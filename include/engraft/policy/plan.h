@@ -84,8 +84,9 @@ struct TransferPlan {
   double retry_rate = 0.2;  ///< of the backbone's rate of the try before
   /// Of the backbone's rate, in a second try of the blocks from the beginning,
   /// by pretraining's statistics, where the first one needed no smaller rates.
-  /// It stays where it is not less accurate than that; where that did not stay,
-  /// by proof_errors. Takes a proof and validation pictures.
+  /// It stays where it is not less accurate than that (stopped, where it is
+  /// better by a standard error); where that did not stay, by proof_errors.
+  /// Takes a proof and validation pictures.
   std::optional<double> second_try_rate;
   std::vector<DeeperStage> deeper;
   int64_t freeze_until = 0;  ///< blocks [0, freeze_until) stay as they are
