@@ -151,12 +151,11 @@ std::string saved_text(const TrainResult& result) {
 }
 
 std::string verdict(const StageProof& proof) {
-  if (proof.errors == 0)
-    return proof.kept ? "not less accurate" : "less accurate";
-  if (proof.errors < 0)
-    return (proof.kept ? "not less accurate by more than the "
-                       : "less accurate by more than the ") +
-           brief(-proof.errors) + " allowed";
+  if (proof.errors <= 0)
+    return std::string(proof.kept ? "not " : "") + "less accurate" +
+           (proof.errors < 0
+                ? " by more than the " + brief(-proof.errors) + " allowed"
+                : "");
   return (proof.kept ? "both together are better by more than the "
                      : "both together are not better by the ") +
          brief(proof.errors) + " asked for";
@@ -164,19 +163,17 @@ std::string verdict(const StageProof& proof) {
 
 std::string proof_text(const StageProof& proof) {
   const PairedTest& t = proof.test;
+  const std::string& stays = proof.kept ? proof.to : proof.from;
+  const bool blocks = stays.find("block") != std::string::npos;
   return paragraph(
-      "proof", proof.to + " against " + proof.from + ", on the same " +
-                   counted(t.pictures, "picture") + ": " +
-                   std::to_string(t.won) + " won, " + std::to_string(t.lost) +
-                   " lost (" + fixed(t.accuracy_z, 1) +
-                   " standard errors), loss " +
-                   (t.loss_gain < 0 ? "worse" : "better") + " by " +
-                   fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) +
-                   "): " + verdict(proof) + ", " +
-                   (proof.kept ? proof.to + " stay"
-                    : proof.from.find("block") == std::string::npos
-                        ? proof.from + " stays"
-                        : proof.from + " stay"));
+      "proof",
+      proof.to + " against " + proof.from + ", on the same " +
+          counted(t.pictures, "picture") + ": " + std::to_string(t.won) +
+          " won, " + std::to_string(t.lost) + " lost (" +
+          fixed(t.accuracy_z, 1) + " standard errors), loss " +
+          (t.loss_gain < 0 ? "worse" : "better") + " by " +
+          fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) + "): " +
+          verdict(proof) + ", " + stays + (blocks ? " stay" : " stays"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {

@@ -96,7 +96,7 @@ class Fit {
       rate.backbone *= plan_.retry_rate;
       // It was the head that diverged.
       if (!blocks_began_) rate.head *= plan_.retry_rate;
-      kept = take_smaller_steps(fresh, rate, kept) || kept;
+      kept = take_smaller_steps(fresh, rate) || kept;
     }
     const bool took_smaller_steps = retries_left_ < plan_.retries;
     retries_left_ = 0;
@@ -199,12 +199,10 @@ class Fit {
   }
 
   /// The blocks once more, from the beginning; what is there is put aside.
-  void train_again(const LiveChain::Snapshot& fresh, RateShare rate,
-                   const std::string& name_of_what_is_there) {
+  void train_again(const LiveChain::Snapshot& fresh, RateShare rate) {
     result_.early_stopped = blocks_began_ = false;
     result_.others = {};
-    others_.begin_anew();
-    best_.set_aside(name_of_what_is_there);
+    best_.set_aside(what_stayed());
     begin_from(fresh);
     // The head's solution is there.
     const int64_t done = 1, before = std::ssize(result_.epochs) - done;
@@ -213,18 +211,17 @@ class Fit {
     finish_others();
   }
 
-  /// The blocks that stayed, for people.
-  std::string kept_blocks() const {
-    std::string out = blocks_from(plan_.freeze_until);
+  /// By the proofs, for people.
+  std::string what_stayed() const {
+    std::string out = kHeadAlone;
     for (const StageProof& proof : result_.proofs)
       if (proof.kept) out = proof.to;
     return out;
   }
 
-  /// \param kept  what they are compared with are blocks: those of an epoch
-  ///              before training diverged
-  bool take_smaller_steps(const LiveChain::Snapshot& fresh, RateShare rate,
-                          bool kept) {
+  /// What they are compared with may be blocks too: those of an epoch before
+  /// training diverged.
+  bool take_smaller_steps(const LiveChain::Snapshot& fresh, RateShare rate) {
     const std::string share =
         text("1/", std::llround(1 / rate.backbone),
              rate.head < 1 ? " of the rates" : " of the backbone's rate");
@@ -237,7 +234,7 @@ class Fit {
             : result_.diverged,
         "): the blocks were trained anew at ", share));
     result_.diverged.clear();
-    train_again(fresh, rate, kept ? kept_blocks() : kHeadAlone);
+    train_again(fresh, rate);
     return settle(blocks_from(plan_.freeze_until) + " at " + share,
                   plan_.proof_errors);
   }
@@ -247,8 +244,7 @@ class Fit {
     const OtherResults others_before = result_.others;
     const bool stopped_early = result_.early_stopped;
     live_.normalise_by(BatchNormStatistics::running);
-    train_again(fresh, {1, *plan_.second_try_rate},
-                kept ? kept_blocks() : kHeadAlone);
+    train_again(fresh, {1, *plan_.second_try_rate});
     const std::string name =
         blocks_from(plan_.freeze_until) + " by pretraining's statistics";
     const std::string diverged = std::exchange(result_.diverged, "");
@@ -261,7 +257,6 @@ class Fit {
           name + (better ? " went no further: " : " do not stay: ") + diverged);
     if (better) return true;
     live_.normalise_by(plan_.bn_statistics);
-    others_.begin_anew();
     result_.others = others_before;
     result_.early_stopped = stopped_early;
     return false;
@@ -269,7 +264,7 @@ class Fit {
 
   /// Thaws more blocks, from the weights that are there.
   bool go_deeper(const DeeperStage& deeper) {
-    best_.set_aside(kept_blocks());
+    best_.set_aside(what_stayed());
     const int64_t done = std::ssize(result_.epochs);
     const OtherResults others_before = result_.others;
     if (features_.prepare(deeper.cut, deeper.views)) {
@@ -285,7 +280,7 @@ class Fit {
   }
 
   void finish_others() {
-    if (!result_.diverged.empty()) return;
+    if (!result_.diverged.empty()) return others_.begin_anew();
     // What is paid for is not lost to a stop.
     const IgnoreStop ignore(*this);
     others_.finish(result_);

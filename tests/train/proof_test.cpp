@@ -278,10 +278,20 @@ class SecondStatistics : public Proof {
     fresh_ = LiveChain(*chain_, 0).snapshot();
   }
 
-  FitResult fit(double first, double second) {
+  void set_rates(double first, double second) {
     plan_.backbone_lr = first;
     plan_.second_try_rate = second / first;
+  }
+
+  FitResult fit(double first, double second) {
+    set_rates(first, second);
     return Proof::fit();
+  }
+
+  /// As before any fit.
+  void restore() {
+    LiveChain::restore(fresh_);
+    chain_->normalise_by(BatchNormStatistics::batch);
   }
 
   /// The running statistics are those that the model came with.
@@ -350,11 +360,9 @@ TEST_F(SecondStatistics, ThatDivergeLeaveTheFirstTry) {
 TEST_F(SecondStatistics, ThatAreStoppedMustBeClearlyBetter) {
   plan_.epochs = 5;
   const auto fit_and_stop = [&](double first, double second) {
-    LiveChain::restore(fresh_);
+    restore();
     torch::manual_seed(0);
-    chain_->normalise_by(BatchNormStatistics::batch);
-    plan_.backbone_lr = first;
-    plan_.second_try_rate = second / first;
+    set_rates(first, second);
     return fit_and_stop_after(5 + 2);
   };
   const FitResult better = fit_and_stop(1e-5, 3e-2);
@@ -374,8 +382,7 @@ TEST_F(SecondStatistics, ThatAreStoppedMustBeClearlyBetter) {
 }
 
 TEST_F(SecondStatistics, ThatAreStoppedBeforeTheirBlocksLeaveTheFirstTry) {
-  plan_.backbone_lr = 1e-2;
-  plan_.second_try_rate = 1;
+  set_rates(1e-2, 1e-2);
   const FitResult result = fit_and_stop_after(5);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.proofs.size(), 1u);
@@ -390,7 +397,7 @@ TEST_F(SecondStatistics, AreNamedWhereTheyStayAndOnlyThere) {
   ASSERT_EQ(rejected.proofs.size(), 3u);
   ASSERT_FALSE(rejected.proofs[1].kept);
   EXPECT_EQ(rejected.proofs[2].from, rejected.proofs[0].to);
-  LiveChain::restore(fresh_);
+  restore();
   const FitResult kept = fit(1e-4, 1e-2);
   ASSERT_EQ(kept.proofs.size(), 3u);
   ASSERT_TRUE(kept.proofs[1].kept);
@@ -415,10 +422,9 @@ TEST_F(SecondStatistics, ThatGoLeaveNoEarlyStop) {
   // rounds.
   FitResult result;
   for (const double rate : {0.1, 0.07, 0.13, 0.05, 0.16}) {
-    LiveChain::restore(fresh_);
+    restore();
     result = fit(1e-3, rate);
     if (result.epochs.size() < 15 && !result.proofs.back().kept) break;
-    chain_->normalise_by(BatchNormStatistics::batch);
   }
   ASSERT_EQ(result.proofs.size(), 2u);
   ASSERT_FALSE(result.proofs[1].kept);
