@@ -86,7 +86,7 @@ class Fit {
     if (going_on() && !head_is_enough() &&
         features_.prepare(plan_.freeze_until, plan_.views)) {
       if (plan_.solved_head && !plan_.proof) solve();
-      train_stages(std::ssize(result_.epochs), 0);
+      train_stages(std::ssize(result_.epochs));
       finish_others();
     }
     bool kept = settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
@@ -118,8 +118,7 @@ class Fit {
 
  private:
   bool going_on() const {
-    return !result_.interrupted && !result_.early_stopped &&
-           result_.diverged.empty();
+    return !result_.interrupted && result_.diverged.empty();
   }
 
   /// The head alone gets so many validation pictures right that even blocks
@@ -140,7 +139,7 @@ class Fit {
                    "of them")
             : text(pictures - wrong, " of ", pictures,
                    " validation pictures right, and blocks that got all of "
-                   "them would not be better by the ",
+                   "them would not be better by more than the ",
                    plan_.proof_errors, " standard errors asked for");
     result_.notes.push_back("no blocks are trained: the head alone gets " +
                             shown);
@@ -153,16 +152,15 @@ class Fit {
   }
 
   /// The stages of the plan: the head alone, then the blocks.
-  /// \param done    epochs of theirs that there are (the head's solution)
-  /// \param before  other epochs that there are
-  void train_stages(int64_t done, int64_t before, RateShare rate = {}) {
+  /// \param done  epochs of theirs that there are (the head's solution)
+  void train_stages(int64_t done, RateShare rate = {}) {
     const int64_t blocks = chain_.num_blocks();
+    const int64_t after = plan_.epochs - plan_.head_epochs;
     if (going_on() && plan_.head_epochs > done)
-      stage("head", blocks, before + done + 1, before + plan_.head_epochs,
-            rate);
-    if (going_on() && plan_.epochs > plan_.head_epochs)
+      stage("head", blocks, plan_.head_epochs - done, after, rate);
+    if (going_on() && after > 0)
       stage(plan_.freeze_until < blocks ? "blocks" : "head", plan_.freeze_until,
-            before + plan_.head_epochs + 1, before + plan_.epochs, rate);
+            after, 0, rate);
   }
 
   /// Training is to begin with these weights. An optimum on features that do
@@ -205,9 +203,7 @@ class Fit {
     best_.set_aside(what_stayed());
     begin_from(fresh);
     // The head's solution is there.
-    const int64_t done = 1, before = std::ssize(result_.epochs) - done;
-    progress_.set_epochs(before + plan_.epochs);
-    train_stages(done, before, rate);
+    train_stages(1, rate);
     finish_others();
   }
 
@@ -265,17 +261,18 @@ class Fit {
   /// Thaws more blocks, from the weights that are there.
   bool go_deeper(const DeeperStage& deeper) {
     best_.set_aside(what_stayed());
-    const int64_t done = std::ssize(result_.epochs);
     const OtherResults others_before = result_.others;
+    const bool stopped_early = result_.early_stopped;
     if (features_.prepare(deeper.cut, deeper.views)) {
-      progress_.set_epochs(done + deeper.epochs);
-      stage("blocks", deeper.cut, done + 1, done + deeper.epochs,
-            {deeper.rate, deeper.rate});
+      stage("blocks", deeper.cut, deeper.epochs, 0, {deeper.rate, deeper.rate});
       finish_others();
     }
     const bool kept =
         best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
-    if (!kept) result_.others = others_before;
+    if (!kept) {
+      result_.others = others_before;
+      result_.early_stopped = stopped_early;
+    }
     return kept;
   }
 
@@ -313,10 +310,16 @@ class Fit {
     finish_epoch(now, watch, 0);
   }
 
-  /// Epochs [first, last] with one optimizer and one course of the rate, from
-  /// `rate` of the plan's on.
-  void stage(const std::string& name, int64_t cut, int64_t first, int64_t last,
-             RateShare rate = {}) {
+  /// So many epochs with one optimizer and one course of the rate, from `rate`
+  /// of the plan's on.
+  /// \param after  epochs of the stages that are sure to follow
+  void stage(const std::string& name, int64_t cut, int64_t epochs,
+             int64_t after, RateShare rate) {
+    // Patience may have ended stages before this one early.
+    const int64_t first = std::ssize(result_.epochs) + 1;
+    stage_ends_ = first + epochs - 1;
+    progress_.set_epochs(stage_ends_ + after);
+    result_.early_stopped = false;
     live_.set_cut(cut);
     // The head's own stage may have gone past its best epoch.
     live_.recall();
@@ -326,19 +329,18 @@ class Fit {
       if (plan_.proof && !blocks_began_) best_.begin_anew();
       blocks_began_ = true;
     }
-    const PrecisionChoice precision =
-        choose_precision(live_, chain_, settings_, features_.cut(),
-                         (last - first + 1) * features_.train().num_samples(),
-                         batches_of(first));
+    const PrecisionChoice precision = choose_precision(
+        live_, chain_, settings_, features_.cut(),
+        epochs * features_.train().num_samples(), batches_of(first));
     if (cut < chain_.num_blocks()) result_.precisions.push_back(precision);
-    const int64_t epochs = last - first + 1, steps = epochs * steps_in_epoch();
+    const int64_t steps = epochs * steps_in_epoch();
     auto curve = steps_.begin_stage({name, features_.cut(), steps, rate,
                                      precision.kind == TrainPrecision::bf16},
                                     batches_of(first));
     if (curve) result_.rate_curves.push_back(std::move(*curve));
-    others_.begin_stage(steps, steps_.falling_steps(), epochs,
-                        last == progress_.epochs());
-    for (int64_t epoch = first; epoch <= last && going_on(); ++epoch)
+    others_.begin_stage(steps, steps_.falling_steps(), epochs, after == 0);
+    for (int64_t epoch = first;
+         epoch <= stage_ends_ && going_on() && !result_.early_stopped; ++epoch)
       run_epoch(name, epoch);
   }
 
@@ -407,7 +409,7 @@ class Fit {
     }
     now.best = best_.most_accurate_epoch() == now.epoch;
     result_.early_stopped =
-        options_.patience > 0 &&
+        options_.patience > 0 && now.epoch < stage_ends_ &&
         now.epoch - std::max(best_.most_accurate_epoch(), stage_begins_ - 1) >=
             options_.patience;
     now.seconds = watch.seconds();
@@ -539,6 +541,7 @@ class Fit {
   bool blocks_began_ = false;
   int64_t retries_left_;      ///< of the plan's
   int64_t stage_begins_ = 1;  ///< its first epoch
+  int64_t stage_ends_ = 0;    ///< its last epoch, unless patience ends it
   EpochProgress progress_;
 };
 

@@ -290,6 +290,35 @@ TEST_F(Train, PatienceOfBlocksDoesNotCountTheirHeadsEpochs) {
   EXPECT_EQ(result.epochs.size(), 4u);
 }
 
+TEST_F(Train, PatienceThatEndsTheHeadsStageLeavesBlocksTheirs) {
+  auto o = options("1");
+  o.optim.optimizer = OptimizerKind::sgd;
+  o.base.plan.lr = o.base.plan.backbone_lr = 0;  // so that none is better
+  o.base.plan.epochs = 9;
+  o.base.plan.head_epochs = 5;
+  o.optim.patience = 2;
+  const auto result = train(o);
+  std::vector<std::string> stages;
+  for (const EpochResult& epoch : result.epochs) {
+    EXPECT_EQ(epoch.epoch, std::ssize(stages) + 1);
+    stages.push_back(epoch.stage);
+  }
+  EXPECT_EQ(stages, (std::vector<std::string>{"head", "head", "head", "blocks",
+                                              "blocks"}));
+  EXPECT_TRUE(result.early_stopped);
+}
+
+TEST_F(Train, PatienceThatEndsWithTheEpochsStopsNothing) {
+  auto o = options("all");
+  o.optim.optimizer = OptimizerKind::sgd;
+  o.base.plan.lr = 0;
+  o.base.plan.epochs = 4;
+  o.optim.patience = 3;
+  const auto result = train(o);
+  EXPECT_EQ(result.epochs.size(), 4u);
+  EXPECT_FALSE(result.early_stopped);
+}
+
 TEST_F(Train, ScalesThatValidationDidNotSeeAreTested) {
   auto o = options("all");
   const auto own = train(o).val->views;

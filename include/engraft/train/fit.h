@@ -37,7 +37,8 @@ struct OtherResults {
 struct FitResult {
   std::vector<EpochResult> epochs;
   int64_t best_epoch = 0;  ///< 0 when none was finished
-  bool interrupted = false, early_stopped = false;
+  bool interrupted = false;
+  bool early_stopped = false;  ///< the last stage, by patience
   std::string diverged;
   std::optional<HeadSolution> head;         ///< of a solved head
   std::vector<RateCurve> rate_curves;       ///< of --find-lr, one a stage

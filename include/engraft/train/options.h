@@ -104,8 +104,8 @@ struct OptimOptions {
           "faster; on a GPU it has to be asked for",
           Any{});
     visit("patience", self.patience,
-          "stop after so many epochs of a stage without a more accurate one, 0 "
-          "for never",
+          "end a stage after so many epochs without a more accurate one, 0 for "
+          "never",
           Range{0, 100000});
     visit("find-lr", self.find_lr,
           "before each stage that goes by steps, look where between 1/1000 "
