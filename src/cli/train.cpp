@@ -39,7 +39,8 @@ std::string more_accurate_text(const TrainResult& result) {
   return ". Epoch " + std::to_string(e->epoch) + " with its " +
          percent(e->average_is_best ? *e->average_val_accuracy
                                     : e->val_accuracy) +
-         " is not more accurate by a standard error, and the later one counts";
+         " is not more accurate by more than a standard error, and the later "
+         "one counts";
 }
 
 std::string best_text(const TrainResult& result) {
@@ -157,7 +158,7 @@ std::string verdict(const StageProof& proof) {
                 ? " by more than the " + brief(-proof.errors) + " allowed"
                 : "");
   return (proof.kept ? "both together are better by more than the "
-                     : "both together are not better by the ") +
+                     : "both together are not better by more than the ") +
          brief(proof.errors) + " asked for";
 }
 

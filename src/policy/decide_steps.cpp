@@ -366,7 +366,8 @@ void decide_statistics(const Planning& p) {
         "helps on some sets of this similarity: " +
         (p.cut.second_try
              ? "a second try keeps them, and stays if it gets as many "
-               "validation pictures right"
+               "validation pictures right as the first, or proves itself where "
+               "that does not stay"
              : "but a second try by them takes more than what fits into "
                "--time " +
                    p.options.time);

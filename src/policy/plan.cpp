@@ -152,7 +152,8 @@ TransferPlan choose_plan(const PlanInputs& measured, const PlanOptions& options,
   plan.advice.push_back(text("--time ", options.time,
                              " is less than what the least plan is "
                              "estimated to take, ",
-                             std::llround(plan.seconds), " s"));
+                             spelled(plan.seconds, plan.seconds < 10 ? 1 : 0),
+                             " s"));
   return plan;
 }
 

@@ -15,6 +15,10 @@ RankedModel look_at(const PlanCommandOptions& options,
   PlannedRun run;
   run.found = &found;
   out.plan = make_plan(options, callbacks, run);
+  if (options.plan.freeze_until != "auto")
+    fail(Fault::usage, "--freeze-until ", options.plan.freeze_until,
+         " goes with one --model: several are compared by probes, which are "
+         "not asked where it is said what is frozen");
   if (!out.plan.plan.evidence.measured())
     fail(Fault::data, found.root, ": ", out.plan.model,
          ": models are compared by probes, which take blocks to cut behind, "
