@@ -279,16 +279,13 @@ std::string why_solved_views(const Planning& p, int64_t views) {
                     : "; all that fits into --time " + p.options.time);
 }
 
+/// \param epochs  that see random views
 std::string why_views(int64_t views, int64_t epochs) {
   if (views >= epochs) return "one for each epoch";
-  const int64_t times =
-      std::llround(static_cast<double>(epochs) / static_cast<double>(views));
-  return text("used again over ", epochs, " epochs: ",
-              times == 1   ? "less"
-              : times == 2 ? "half"
-              : times == 3 ? "a third"
-                           : text("1/", times),
-              " of the work in the frozen blocks, and still variety");
+  const double share = static_cast<double>(views) / static_cast<double>(epochs);
+  return text("used again over ", epochs,
+              " epochs: ", std::llround(100 * share),
+              " % of the work in the frozen blocks, and still variety");
 }
 
 }  // namespace
@@ -307,13 +304,18 @@ void decide_views(const Planning& p) {
                                    kMostViews);
   const int64_t fit = views_that_fit(p, p.plan.freeze_until);
   std::string why =
-      solved ? why_solved_views(p, wanted) : why_views(wanted, p.plan.epochs);
+      solved ? why_solved_views(p, wanted)
+             : why_views(wanted, p.plan.epochs - (p.plan.proof ? 1 : 0));
   if (fit < wanted)
     why =
         text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
   p.plan.views = p.decisions.decide("views", p.options.views,
                                     std::clamp<int64_t>(fit, 0, wanted), why);
-  if (!solved) p.plan.views = std::min(p.plan.views, p.plan.epochs);
+  if (solved || p.plan.views <= p.plan.epochs) return;
+  p.decisions.correct(text(p.plan.epochs),
+                      text("given: --views ", p.plan.views,
+                           ", but no more than epochs are seen"));
+  p.plan.views = p.plan.epochs;
 }
 
 void decide_statistics(const Planning& p) {

@@ -331,11 +331,17 @@ TEST(ChoosePlan, ViewsSayHowOftenTheyAreUsed) {
     options.epochs = epochs;
     return reason(choose_plan(in, options, {}), "views").because;
   };
-  EXPECT_NE(because(12).find("12 epochs: a third of the work"),
-            std::string::npos);
-  EXPECT_NE(because(60).find("60 epochs: 1/8 of the work"), std::string::npos);
-  EXPECT_NE(because(4).find("4 epochs: half of the work"), std::string::npos);
+  EXPECT_NE(because(12).find("11 epochs: 36 % of the work"), std::string::npos);
+  EXPECT_NE(because(60).find("59 epochs: 14 % of the work"), std::string::npos);
+  EXPECT_NE(because(4).find("3 epochs: 67 % of the work"), std::string::npos);
+  EXPECT_EQ(because(3), "one for each epoch");  // the first solves for the head
   EXPECT_EQ(because(2), "one for each epoch");
+  PlanOptions more;
+  more.epochs = 5;
+  more.views = 9;
+  const TransferPlan plan = choose_plan(in, more, {});
+  EXPECT_EQ(plan.views, 5);
+  EXPECT_EQ(reason(plan, "views").value, "5");
 }
 
 TEST(ChoosePlan, FewPicturesCannotTellViewsFromThePictures) {
