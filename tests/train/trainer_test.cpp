@@ -264,13 +264,25 @@ TEST_F(Train, TheBestEpochIsWhatIsSaved) {
   EXPECT_NEAR(result.val->one_crop.metrics.loss, best.val_loss, 1e-5);
 }
 
-TEST_F(Train, PatienceCountsEpochsThatAreNotMoreAccurate) {
-  auto o = options("all");
-  o.optim.optimizer = OptimizerKind::sgd;
-  o.base.plan.lr = 0;  // so that none is
-  o.base.plan.epochs = 9;
-  o.optim.patience = 3;
-  const auto result = train(o);
+/// Of runs in which no epoch is more accurate than the first.
+class Patience : public Train {
+ protected:
+  TrainResult train_in_vain(const std::string& freeze_until, int64_t epochs,
+                            int64_t patience,
+                            std::optional<int64_t> head_epochs = {}) {
+    auto o = options(freeze_until);
+    o.optim.optimizer = OptimizerKind::sgd;
+    o.base.plan.lr = 0;
+    if (head_epochs) o.base.plan.backbone_lr = 0;
+    o.base.plan.epochs = epochs;
+    o.base.plan.head_epochs = head_epochs;
+    o.optim.patience = patience;
+    return train(o);
+  }
+};
+
+TEST_F(Patience, CountsEpochsThatAreNotMoreAccurate) {
+  const auto result = train_in_vain("all", 9, 3);
   EXPECT_TRUE(result.early_stopped);
   EXPECT_EQ(result.epochs.size(), 4u);
   EXPECT_TRUE(result.epochs[0].best);
@@ -278,26 +290,14 @@ TEST_F(Train, PatienceCountsEpochsThatAreNotMoreAccurate) {
   EXPECT_EQ(result.best_epoch, 4);  // the latest that is not worse
 }
 
-TEST_F(Train, PatienceOfBlocksDoesNotCountTheirHeadsEpochs) {
-  auto o = options("1");
-  o.optim.optimizer = OptimizerKind::sgd;
-  o.base.plan.lr = o.base.plan.backbone_lr = 0;  // so that none is better
-  o.base.plan.epochs = 9;
-  o.base.plan.head_epochs = 2;
-  o.optim.patience = 2;
-  const auto result = train(o);
+TEST_F(Patience, OfBlocksDoesNotCountTheirHeadsEpochs) {
+  const auto result = train_in_vain("1", 9, 2, 2);
   EXPECT_TRUE(result.early_stopped);
   EXPECT_EQ(result.epochs.size(), 4u);
 }
 
-TEST_F(Train, PatienceThatEndsTheHeadsStageLeavesBlocksTheirs) {
-  auto o = options("1");
-  o.optim.optimizer = OptimizerKind::sgd;
-  o.base.plan.lr = o.base.plan.backbone_lr = 0;  // so that none is better
-  o.base.plan.epochs = 9;
-  o.base.plan.head_epochs = 5;
-  o.optim.patience = 2;
-  const auto result = train(o);
+TEST_F(Patience, ThatEndsTheHeadsStageLeavesBlocksTheirs) {
+  const auto result = train_in_vain("1", 9, 2, 5);
   std::vector<std::string> stages;
   for (const EpochResult& epoch : result.epochs) {
     EXPECT_EQ(epoch.epoch, std::ssize(stages) + 1);
@@ -308,13 +308,8 @@ TEST_F(Train, PatienceThatEndsTheHeadsStageLeavesBlocksTheirs) {
   EXPECT_TRUE(result.early_stopped);
 }
 
-TEST_F(Train, PatienceThatEndsWithTheEpochsStopsNothing) {
-  auto o = options("all");
-  o.optim.optimizer = OptimizerKind::sgd;
-  o.base.plan.lr = 0;
-  o.base.plan.epochs = 4;
-  o.optim.patience = 3;
-  const auto result = train(o);
+TEST_F(Patience, ThatEndsWithTheEpochsStopsNothing) {
+  const auto result = train_in_vain("all", 4, 3);
   EXPECT_EQ(result.epochs.size(), 4u);
   EXPECT_FALSE(result.early_stopped);
 }
