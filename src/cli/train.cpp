@@ -157,9 +157,8 @@ std::string verdict(const StageProof& proof) {
            (proof.errors < 0
                 ? " by more than the " + brief(-proof.errors) + " allowed"
                 : "");
-  return (proof.kept ? "both together are better by more than the "
-                     : "both together are not better by more than the ") +
-         brief(proof.errors) + " asked for";
+  return std::string("both together are ") + (proof.kept ? "" : "not ") +
+         "better by more than the " + brief(proof.errors) + " asked for";
 }
 
 std::string proof_text(const StageProof& proof) {

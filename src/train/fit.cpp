@@ -198,7 +198,7 @@ class Fit {
 
   /// The blocks once more, from the beginning; what is there is put aside.
   void train_again(const LiveChain::Snapshot& fresh, RateShare rate) {
-    result_.early_stopped = blocks_began_ = false;
+    blocks_began_ = false;
     result_.others = {};
     best_.set_aside(what_stayed());
     begin_from(fresh);

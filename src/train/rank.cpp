@@ -15,10 +15,6 @@ RankedModel look_at(const PlanCommandOptions& options,
   PlannedRun run;
   run.found = &found;
   out.plan = make_plan(options, callbacks, run);
-  if (options.plan.freeze_until != "auto")
-    fail(Fault::usage, "--freeze-until ", options.plan.freeze_until,
-         " goes with one --model: several are compared by probes, which are "
-         "not asked where it is said what is frozen");
   if (!out.plan.plan.evidence.measured())
     fail(Fault::data, found.root, ": ", out.plan.model,
          ": models are compared by probes, which take blocks to cut behind, "
@@ -62,6 +58,10 @@ std::vector<RankedModel> rank_models(const PlanCommandOptions& options,
                                      const std::vector<std::string>& models,
                                      const TrainCallbacks& callbacks) {
   options.validate();
+  if (options.plan.freeze_until != "auto")
+    fail(Fault::usage, "--freeze-until ", options.plan.freeze_until,
+         " goes with one --model: several are compared by probes, which are "
+         "not asked where it is said what is frozen");
   const ImageFolder found =
       scan_image_folder(options.data, options.data_options, options.run.threads,
                         cache_folder(options.cache));
