@@ -105,7 +105,7 @@ class Fit {
       kept = take_other_statistics(fresh, kept) || kept;
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
-      kept = go_deeper(deeper);
+      kept = go_deeper(deeper, rate);
     }
     live_.recall();
     if (!result_.diverged.empty())
@@ -259,12 +259,14 @@ class Fit {
   }
 
   /// Thaws more blocks, from the weights that are there.
-  bool go_deeper(const DeeperStage& deeper) {
+  /// \param rate  by which those before were trained
+  bool go_deeper(const DeeperStage& deeper, RateShare rate) {
     best_.set_aside(what_stayed());
     const OtherResults others_before = result_.others;
     const bool stopped_early = result_.early_stopped;
     if (features_.prepare(deeper.cut, deeper.views)) {
-      stage("blocks", deeper.cut, deeper.epochs, 0, {deeper.rate, deeper.rate});
+      stage("blocks", deeper.cut, deeper.epochs, 0,
+            {deeper.rate * rate.head, deeper.rate * rate.backbone});
       finish_others();
     }
     const bool kept =

@@ -160,6 +160,21 @@ TEST_F(Proof, DeeperStagesFollowWhatProvedItself) {
                    0.25 * faster.epochs[4].backbone_lr);
 }
 
+TEST_F(Proof, DeeperStagesTakeTheSmallerStepsToo) {
+  folder_of_images_.val.clear();
+  plan_.freeze_until = chain_->num_blocks() - 1;
+  plan_.backbone_lr = 1e4;
+  plan_.retries = 12;
+  plan_.deeper = {{0, 1, 0, 0.25, 0.5}};
+  const FitResult result = fit();
+  const auto tries = std::ssize(result.notes);
+  ASSERT_GE(tries, 1);
+  ASSERT_EQ(result.proofs.back().to, "all blocks");
+  const EpochResult& last = result.epochs.back();
+  EXPECT_NEAR(last.backbone_lr / last.head_lr * plan_.head_lr,
+              plan_.backbone_lr * std::pow(0.2, tries), 1e-9);
+}
+
 TEST_F(Proof, AStopInTheWarmUpKeepsTheSolvedHead) {
   make_odd(2);
   plan_.proof_errors = -10;  // whatever comes after it would stay
