@@ -41,17 +41,24 @@ std::string epoch_table(const std::vector<EpochResult>& epochs) {
   return out;
 }
 
-std::string gap_text(const EpochResult& best) {
+std::string gap_text(const EpochResult& best, AugmentStrength views) {
   const double gap = best.train_accuracy - best.val_accuracy;
   if (!(gap > kLargeGap)) return "";
+  // Light views are light because others may show something else.
+  const std::string pictures = views == AugmentStrength::standard
+                                   ? "More pictures, --augment strong"
+                                   : "More pictures";
   return paragraph(
       "gap", "training accuracy is " + fixed(100 * gap, 1) +
                  " points above validation: the model learns its training "
-                 "pictures by heart. More pictures, --augment strong, " +
-                 (best.solved ? "or a higher --head-l2 "
-                              : "a higher --weight-decay or fewer trained "
-                                "blocks (--freeze-until) ") +
-                 "narrow the gap");
+                 "pictures by heart. " +
+                 pictures +
+                 (best.solved ? " or a higher --head-l2"
+                  : best.stage == "head"
+                      ? " or a higher --weight-decay"
+                      : ", a higher --weight-decay or fewer trained blocks "
+                        "(--freeze-until)") +
+                 " narrow the gap");
 }
 
 }  // namespace engraft::cli

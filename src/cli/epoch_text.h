@@ -14,6 +14,7 @@ std::string epoch_line(const EpochResult& epoch);
 std::string epoch_table(const std::vector<EpochResult>& epochs);
 /// A paragraph on the gap between training and validation when it is large,
 /// else "".
-std::string gap_text(const EpochResult& best);
+/// \param views  that it was trained on
+std::string gap_text(const EpochResult& best, AugmentStrength views);
 
 }  // namespace engraft::cli

@@ -23,7 +23,7 @@ namespace {
 
 std::string frozen_text(const TrainResult& result) {
   if (result.frozen_tensors == 0)
-    return paragraph("frozen", "nothing: every block was trained");
+    return paragraph("frozen", "nothing: no block was kept as it was");
   return paragraph("frozen", counted(result.frozen_tensors, "tensor") +
                                  " unchanged, checksum " +
                                  result.frozen_checksum + " before and after");
@@ -64,7 +64,7 @@ std::string best_text(const TrainResult& result) {
                  percent(saved.accuracy.value_or(0)) + ", loss " +
                  fixed(saved.loss.value_or(0), 3) + " (centre crop)" +
                  more_accurate_text(result)) +
-         gap_text(best);
+         gap_text(best, result.plan.augment.strength);
 }
 
 /// What a range test found, and about ten points of its curve.
@@ -161,19 +161,30 @@ std::string verdict(const StageProof& proof) {
          "better by more than the " + brief(proof.errors) + " asked for";
 }
 
+/// A z with as many digits as tell on which side of +-`bound` it is, one or
+/// more.
+std::string z_text(double z, double bound) {
+  const double border = std::copysign(bound, z);
+  int digits = 1;
+  while (digits < 4 && z != border && fixed(z, digits) == fixed(border, digits))
+    ++digits;
+  return fixed(z, digits);
+}
+
 std::string proof_text(const StageProof& proof) {
   const PairedTest& t = proof.test;
   const std::string& stays = proof.kept ? proof.to : proof.from;
   const bool blocks = stays.find("block") != std::string::npos;
   return paragraph(
-      "proof",
-      proof.to + " against " + proof.from + ", on the same " +
-          counted(t.pictures, "picture") + ": " + std::to_string(t.won) +
-          " won, " + std::to_string(t.lost) + " lost (" +
-          fixed(t.accuracy_z, 1) + " standard errors), loss " +
-          (t.loss_gain < 0 ? "worse" : "better") + " by " +
-          fixed(std::abs(t.loss_gain), 3) + " (" + fixed(t.loss_z, 1) + "): " +
-          verdict(proof) + ", " + stays + (blocks ? " stay" : " stays"));
+      "proof", proof.to + " against " + proof.from + ", on the same " +
+                   counted(t.pictures, "picture") + ": " +
+                   std::to_string(t.won) + " won, " + std::to_string(t.lost) +
+                   " lost (" + z_text(t.accuracy_z, proof.errors) +
+                   " standard errors), loss " +
+                   (t.loss_gain < 0 ? "worse" : "better") + " by " +
+                   fixed(std::abs(t.loss_gain), 3) + " (" +
+                   z_text(t.loss_z, proof.errors) + "): " + verdict(proof) +
+                   ", " + stays + (blocks ? " stay" : " stays"));
 }
 
 void print_text(const TrainResult& result, bool verbose) {

@@ -47,8 +47,7 @@ Json to_json(const PairedTest& t) {
           {"accuracy_gain", t.accuracy_gain},
           {"accuracy_z", t.accuracy_z},
           {"loss_gain", t.loss_gain},
-          {"loss_z", t.loss_z},
-          {"better", t.better()}};
+          {"loss_z", t.loss_z}};
 }
 
 }  // namespace engraft
