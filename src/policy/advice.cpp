@@ -32,8 +32,11 @@ std::vector<std::string> advice(const PlanInputs& inputs) {
                        " training pictures, the "
                        "smallest ",
                        *least,
-                       ": --class-weights balanced, or more "
-                       "pictures there, if all classes matter alike"));
+                       inputs.balanced
+                           ? ": they count alike, as given; more pictures "
+                             "there would help most"
+                           : ": --class-weights balanced, or more pictures "
+                             "there, if all classes matter alike"));
   return out;
 }
 

@@ -152,6 +152,7 @@ PlanResult make_plan(const PlanCommandOptions& options,
   inputs.only_head = only_head;
   inputs.test_crops = run.crops;
   inputs.bn_statistics = run.bn_statistics;
+  inputs.balanced = run.class_weights == ClassWeights::balanced;
   if (!options.plan.similarity) {
     if (callbacks.progress) {
       TrainProgress p;

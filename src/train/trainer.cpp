@@ -79,10 +79,10 @@ PlanResult plan_training(const TrainOptions& options,
   if (!options.preview.empty()) check_writable(options.preview);
   const OptimizerKind asked = options.optim.optimizer;
   const bool steps = asked == OptimizerKind::automatic && options.by_steps();
-  PlanResult out =
-      make_plan(options.base, callbacks,
-                {steps ? OptimizerKind::adam : asked, options.view.crops,
-                 given_statistics(options), found});
+  PlanResult out = make_plan(
+      options.base, callbacks,
+      {steps ? OptimizerKind::adam : asked, options.view.crops,
+       given_statistics(options), options.optim.class_weights, found});
   const BlockChain chain(out.classifier);
   note_precision(options, chain.num_blocks(), out);
   note_unused(options, steps, chain.num_blocks(), out);

@@ -54,6 +54,7 @@ struct PlanInputs {
   /// Pictures that validation and testing look at.
   int64_t val_pictures = 0, test_pictures = 0;
   std::optional<int64_t> test_crops;  ///< that were asked for
+  bool balanced = false;  ///< classes count alike, however many pictures
 };
 
 /// One decision with the sentence that justifies it.

@@ -149,6 +149,7 @@ struct PlannedRun {
   OptimizerKind optimizer = OptimizerKind::automatic;
   std::optional<int64_t> crops;  ///< of its tests, where they are given
   std::optional<GivenStatistics> bn_statistics;
+  ClassWeights class_weights = ClassWeights::none;
   /// The pictures of options.data, for those who have looked already.
   const ImageFolder* found = nullptr;
   int64_t most_pictures = 0;  ///< as EvidenceOptions::most_pictures
