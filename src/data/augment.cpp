@@ -163,6 +163,13 @@ AugmentSettings augment_settings(AugmentStrength strength,
   return settings;
 }
 
+bool is_random(const AugmentSettings& settings) {
+  return settings.crop_area_min < 1 || settings.rotation > 0 || settings.flip ||
+         settings.vertical_flip || settings.right_angles ||
+         changes_colours(settings) || settings.policy != AugmentPolicy::none ||
+         settings.erase > 0;
+}
+
 Json to_json(const AugmentSettings& settings) {
   Json out = {{"strength", std::string(name_of(settings.strength))},
               {"crop_area", {settings.crop_area_min, settings.crop_area_max}},

@@ -17,6 +17,13 @@ constexpr double kSmallCut = 2.0 / 3;
 constexpr int64_t kDeeperEpochs = 6, kDeeperViews = 2;
 constexpr double kDeeperRate = 0.3, kDeeperErrors = 1;
 
+std::string why_not_probed(const PlanInputs& inputs) {
+  if (std::ssize(inputs.images_per_class) > kMostProbedClasses)
+    return text("features are not probed for more than ", kMostProbedClasses,
+                " classes");
+  return "it takes more pictures a class to probe the features";
+}
+
 }  // namespace
 
 void decide_blocks(const Planning& p, int64_t override_until) {
@@ -27,9 +34,7 @@ void decide_blocks(const Planning& p, int64_t override_until) {
     why = worth.why;
     share = worth.training ? std::min(share, kSmallCut) : 1;
   } else {
-    why +=
-        ". This is the table alone: it takes more pictures a class to probe "
-        "the features";
+    why += ". This is the table alone: " + why_not_probed(p.inputs);
   }
   int64_t own = std::llround(share * static_cast<double>(p.inputs.num_blocks));
   if (share < 1 && own == p.inputs.num_blocks)

@@ -69,6 +69,9 @@ void decide_head_epochs(const Planning& p) {
           ? "the first solves for the head alone, to compare with; the "
             "others warm up a fresh one, which would send noise into "
             "the pretrained blocks"
+      : rest < 2
+          ? "the only epoch trains the blocks, with a head that begins at "
+            "random and sends noise into them: --epochs 2 or more is better"
           : "a random head would send noise into the pretrained blocks");
   if (p.plan.head_epochs < aside) {
     p.plan.head_epochs = aside;
@@ -110,6 +113,23 @@ std::string why_they_lose(const PlanInputs& inputs) {
       "; chance is 0.5), as with wrong labels, which blocks learn by heart");
 }
 
+/// Why trained blocks are not compared with the head alone; "" if they are.
+std::string why_no_proof(const Planning& p) {
+  constexpr int64_t kFewestEpochs = 3;  // the solved head, a fresh one, blocks
+  if (p.options.freeze_until != "auto")
+    return "given: --freeze-until; what it says is trained and kept";
+  if (!p.inputs.evidence.measured())
+    return "the features were not probed, so the table alone is followed";
+  if (!p.inputs.solved_head)
+    return "with these options the head takes steps: there is no solved one to "
+           "compare with";
+  if (const auto epochs = p.options.epochs; epochs && *epochs < kFewestEpochs)
+    return text("--epochs ", *epochs,
+                " are too few to solve for the head alone, to warm up a fresh "
+                "one and to train blocks");
+  return "";
+}
+
 /// What trained blocks must show.
 void decide_proof(const Planning& p) {
   const bool likely =
@@ -144,10 +164,12 @@ void decide_proof(const Planning& p) {
 }  // namespace
 
 void decide_epochs(const Planning& p) {
-  p.plan.proof =
-      p.live() && p.inputs.solved_head && p.inputs.evidence.measured() &&
-      p.options.epochs.value_or(3) >= 3 && p.options.freeze_until == "auto";
-  if (p.plan.proof) decide_proof(p);
+  const std::string unproved = why_no_proof(p);
+  p.plan.proof = p.live() && unproved.empty();
+  if (p.plan.proof)
+    decide_proof(p);
+  else if (p.live())
+    p.decisions.add("proof", "none", unproved);
   p.plan.solved_head = p.inputs.solved_head && (!p.live() || p.plan.proof);
   p.plan.evaluation_view = p.plan.solved_head && p.inputs.evidence.measured();
   if (p.only_solves()) {
@@ -166,21 +188,28 @@ void decide_epochs(const Planning& p) {
   const int64_t whole =
       std::clamp<int64_t>(some.pictures / std::max<int64_t>(p.total, 1),
                           some.min_epochs, some.max_epochs);
-  const int64_t own =
+  const int64_t some_passes =
       std::max<int64_t>(std::llround(p.cut.passes * static_cast<double>(whole)),
                         std::min<int64_t>(whole, 2)) +
       (p.plan.proof ? 1 : 0);
+  // The blocks get an epoch behind those that were asked for the head.
+  const int64_t head = p.live() ? p.options.head_epochs.value_or(0) : 0;
+  const int64_t own = std::max(some_passes, head + 1);
   p.plan.epochs = p.decisions.decide(
       "epochs", p.options.epochs, own,
-      text(p.plan.proof ? "the head's solution, then " : "", "about ",
-           some.pictures, " views in all, but ", some.min_epochs, " to ",
-           some.max_epochs, " passes",
-           open > 0 ? text("; the more as the head gets about ",
-                           std::llround(open_pictures(p.inputs)),
-                           " training pictures wrong, from which blocks learn")
-                    : std::string(),
-           p.cut.passes < 1 ? ", cut to what fits into --time " + p.options.time
-                            : std::string()));
+      own > some_passes
+          ? text("one for the blocks behind --head-epochs ", head)
+          : text(p.plan.proof ? "the head's solution, then " : "", "about ",
+                 some.pictures, " views in all, but ", some.min_epochs, " to ",
+                 some.max_epochs, " passes",
+                 open > 0
+                     ? text("; the more as the head gets about ",
+                            std::llround(open_pictures(p.inputs)),
+                            " training pictures wrong, from which blocks learn")
+                     : std::string(),
+                 p.cut.passes < 1
+                     ? ", cut to what fits into --time " + p.options.time
+                     : std::string()));
   if (p.live())
     decide_head_epochs(p);
   else
@@ -270,9 +299,10 @@ int64_t views_that_fit(const Planning& p, int64_t cut) {
 namespace {
 
 std::string why_solved_views(const Planning& p, int64_t views) {
-  std::string out = views == 1 && p.plan.evaluation_view
-                        ? "the pictures as they are"
-                        : "crops, mirror images and colours for the head";
+  std::string out = !p.plan.evaluation_view ? "random views"
+                    : views == 1            ? "the pictures as they are"
+                                            : "the pictures as they are, and "
+                                              "random views";
   if (views == kSolvedViews) return out + "; more hardly change an optimum";
   return out + (views < p.cut.views
                     ? text("; --epochs ", *p.options.epochs)
@@ -293,29 +323,42 @@ std::string why_views(int64_t views, int64_t epochs) {
 void decide_views(const Planning& p) {
   if (p.plan.freeze_until == 0) {
     p.plan.views = 0;  // nothing is frozen, nothing is kept
+    if (p.options.views.value_or(0) > 0)
+      p.decisions.add("views", "0",
+                      text("given: --views ", *p.options.views,
+                           ", but no block is frozen whose output could be "
+                           "kept"));
     return;
   }
-  const bool solved = !p.live() && p.inputs.solved_head;
-  const int64_t wanted =
-      solved ? std::min({p.options.epochs.value_or(kSolvedViews), kSolvedViews,
-                         p.cut.views})
-             : std::clamp<int64_t>((p.plan.epochs + 2) / 3,
-                                   std::min<int64_t>(2, p.plan.epochs),
-                                   kMostViews);
-  const int64_t fit = views_that_fit(p, p.plan.freeze_until);
+  const bool varied = is_random(p.plan.augment);
+  int64_t wanted =
+      p.only_solves() ? std::min({p.options.epochs.value_or(kSolvedViews),
+                                  kSolvedViews, p.cut.views})
+                      : std::clamp<int64_t>((p.plan.epochs + 2) / 3,
+                                            std::min<int64_t>(2, p.plan.epochs),
+                                            kMostViews);
   std::string why =
-      solved ? why_solved_views(p, wanted)
-             : why_views(wanted, p.plan.epochs - (p.plan.proof ? 1 : 0));
+      !varied ? "all views of a picture are the same"
+      : p.only_solves()
+          ? why_solved_views(p, wanted)
+          : why_views(wanted, p.plan.epochs - (p.plan.proof ? 1 : 0));
+  if (!varied) wanted = 1;
+  const int64_t fit = views_that_fit(p, p.plan.freeze_until);
   if (fit < wanted)
     why =
         text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
   p.plan.views = p.decisions.decide("views", p.options.views,
                                     std::clamp<int64_t>(fit, 0, wanted), why);
-  if (solved || p.plan.views <= p.plan.epochs) return;
-  p.decisions.correct(text(p.plan.epochs),
-                      text("given: --views ", p.plan.views,
-                           ", but no more than epochs are seen"));
-  p.plan.views = p.plan.epochs;
+  // Views of a solved head are no epochs.
+  const int64_t most = !varied           ? 1
+                       : p.only_solves() ? p.plan.views
+                                         : p.plan.epochs;
+  if (p.plan.views <= most) return;
+  p.decisions.correct(text(most),
+                      text("given: --views ", p.plan.views, ", but ",
+                           varied ? "no more than epochs are seen"
+                                  : "all views of a picture are the same"));
+  p.plan.views = most;
 }
 
 void decide_statistics(const Planning& p) {

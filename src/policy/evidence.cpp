@@ -23,9 +23,8 @@ namespace engraft {
 namespace {
 
 constexpr int64_t kMostPictures = 1000, kFewestPictures = 256;
-// Of so many classes that these are few; the probes take minutes from a
-// thousand classes on.
-constexpr int64_t kOfAClass = 5, kFewestOfAClass = 2, kMostOfManyClasses = 4000;
+// Of so many classes that these are few.
+constexpr int64_t kOfAClass = 5, kFewestOfAClass = 2;
 // Multiplications that looking at the pictures may take, 6 to 8 s on two cores.
 constexpr double kMostWork = 3e11;
 // Pictures of which views are looked at, beside the pictures themselves.
@@ -404,7 +403,7 @@ int64_t evidence_pictures(const BlockChain& chain, int64_t classes) {
   const int64_t some = std::clamp<int64_t>(
       std::llround(kMostWork / std::max(work, 1.0)), fewest, kMostPictures);
   return std::max(some,
-                  std::min(kFewestOfAClass * classes, kMostOfManyClasses));
+                  kFewestOfAClass * std::min(classes, kMostProbedClasses));
 }
 
 EvidenceResult measure_evidence(const BlockChain& chain,

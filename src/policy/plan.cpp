@@ -123,11 +123,11 @@ TransferPlan cut_plan(const PlanInputs& inputs, const PlanOptions& options,
   decide_blocks(p, freeze_override);
   decide_epochs(p);
   decide_batch(p);
+  decide_augment(p, augment);
   decide_views(p);
   decide_deeper(p);
   decide_statistics(p);
   decide_rates(p);
-  decide_augment(p, augment);
   plan.advice = advice(inputs);
   if (inputs.speed) plan.seconds = estimate_seconds(inputs, plan);
   return plan;

@@ -59,6 +59,10 @@ void decide_epochs(const Planning& p);
 /// Pictures in a step.
 void decide_batch(const Planning& p);
 
+/// Strength and kinds of augmentation, and the views of a test: none that takes
+/// the class away.
+void decide_augment(const Planning& p, const AugmentOptions& augment);
+
 /// Views that pass the frozen blocks once each.
 void decide_views(const Planning& p);
 
@@ -74,9 +78,5 @@ void decide_rates(const Planning& p);
 
 /// Views of a picture before block `cut` that the cache takes.
 int64_t views_that_fit(const Planning& p, int64_t cut);
-
-/// Strength and kinds of augmentation, and the views of a test: none that takes
-/// the class away.
-void decide_augment(const Planning& p, const AugmentOptions& augment);
 
 }  // namespace engraft

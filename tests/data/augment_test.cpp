@@ -247,6 +247,37 @@ TEST(RandomView, ErasesAsManyViewsAsTold) {
   EXPECT_NEAR(count, 100, 35);  // four standard deviations
 }
 
+TEST(AugmentSettings, KnowWhetherViewsDiffer) {
+  const cv::Mat image = blob_picture(300, 400, 1);
+  const auto differ = [&](const AugmentSettings& settings) {
+    const cv::Mat first = view_of(image, settings, 1);
+    bool out = false;
+    for (uint64_t epoch = 2; epoch < 20; ++epoch)
+      out = out || !same(first, view_of(image, settings, epoch));
+    return out;
+  };
+  const auto plain = augment_settings(AugmentStrength::none, {});
+  EXPECT_FALSE(is_random(plain));
+  EXPECT_FALSE(differ(plain));
+  std::vector<AugmentSettings> all(12, plain);
+  all[0].crop_area_min = 0.5;
+  all[1].flip = true;
+  all[2].vertical_flip = true;
+  all[3].right_angles = true;
+  all[4].brightness = 0.3;
+  all[5].contrast = 0.3;
+  all[6].saturation = 0.3;
+  all[7].hue = 0.2;
+  all[8].pca = 0.3;
+  all[9].rotation = 20;
+  all[10].policy = AugmentPolicy::trivial;
+  all[11].erase = 0.5;
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_TRUE(is_random(all[i])) << i;
+    EXPECT_TRUE(differ(all[i])) << i;
+  }
+}
+
 TEST(AugmentSettings, APolicyTakesThePlaceOfColoursAndRotation) {
   AugmentOptions options;
   options.policy = AugmentPolicy::trivial;

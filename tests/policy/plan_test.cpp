@@ -20,6 +20,18 @@ PlanInputs inputs(int64_t per_class, SimilarityClass similarity,
   return in;
 }
 
+PlanInputs with_probe(int64_t per_class, SimilarityClass similarity,
+                      double accuracy) {
+  PlanInputs in = inputs(per_class, similarity);
+  in.evidence.pictures = 10 * per_class;
+  in.evidence.classes = 10;
+  in.evidence.depths = {{6, 64, accuracy / 2, 1}, {12, 128, accuracy, 1}};
+  in.evidence.curve = {{100, accuracy - 0.1, 1}, {400, accuracy, 1}};
+  in.evidence.flips = {{"horizontal", 8, 100, accuracy / 2, accuracy / 2},
+                       {"horizontal", 12, 100, accuracy, accuracy}};
+  return in;
+}
+
 const Reason& reason(const TransferPlan& plan, const std::string& decision) {
   return *std::find_if(plan.reasons.begin(), plan.reasons.end(),
                        [&](const Reason& r) { return r.decision == decision; });
@@ -88,6 +100,26 @@ TEST(ChoosePlan, OneEpochIsNotSplit) {
       choose_plan(inputs(10, SimilarityClass::different), options, {});
   EXPECT_EQ(plan.epochs, 1);
   EXPECT_EQ(plan.head_epochs, 0);
+  EXPECT_NE(reason(plan, "head-epochs").because.find("the only epoch"),
+            std::string::npos);
+}
+
+TEST(ChoosePlan, BlocksGetAnEpochBehindThoseOfTheHead) {
+  PlanInputs in = with_probe(50, SimilarityClass::different, 0.8);
+  PlanOptions options;
+  options.head_epochs = 40;
+  const auto plan = choose_plan(in, options, {});
+  EXPECT_EQ(plan.head_epochs, 40);
+  EXPECT_EQ(plan.epochs, 41);
+  EXPECT_EQ(reason(plan, "epochs").because,
+            "one for the blocks behind --head-epochs 40");
+  // A budget that leaves fewer passes takes the head alone.
+  in.block_work.assign(12, 1);
+  in.speed = Speed{1, 0.001, 0.01, 0.03};
+  in.seconds = 60;
+  EXPECT_EQ(choose_plan(in, options, {}).freeze_until, 12);
+  options.epochs = 39;
+  EXPECT_THROW(choose_plan(in, options, {}), Error);
 }
 
 TEST(ChoosePlan, OfAFrozenGraphOnlyTheHeadIsTrained) {
@@ -146,19 +178,33 @@ TEST(ChoosePlan, ViewsFitIntoTheCache) {
   options.views = 12;
   EXPECT_EQ(choose_plan(in, options, {}).views, 12);
   options.freeze_until = "none";
-  EXPECT_EQ(choose_plan(in, options, {}, 0).views, 0);
+  const auto whole = choose_plan(in, options, {}, 0);
+  EXPECT_EQ(whole.views, 0);
+  EXPECT_EQ(reason(whole, "views").because,
+            "given: --views 12, but no block is frozen whose output could be "
+            "kept");
 }
 
-PlanInputs with_probe(int64_t per_class, SimilarityClass similarity,
-                      double accuracy) {
-  PlanInputs in = inputs(per_class, similarity);
-  in.evidence.pictures = 10 * per_class;
-  in.evidence.classes = 10;
-  in.evidence.depths = {{6, 64, accuracy / 2, 1}, {12, 128, accuracy, 1}};
-  in.evidence.curve = {{100, accuracy - 0.1, 1}, {400, accuracy, 1}};
-  in.evidence.flips = {{"horizontal", 8, 100, accuracy / 2, accuracy / 2},
-                       {"horizontal", 12, 100, accuracy, accuracy}};
-  return in;
+TEST(ChoosePlan, ViewsThatAreTheSameAreComputedOnce) {
+  AugmentOptions same;
+  same.augment = AugmentStrength::none;
+  PlanOptions options;
+  const auto blocks = with_probe(50, SimilarityClass::different, 0.8);
+  const auto head = inputs(99, SimilarityClass::similar);
+  for (const PlanInputs& in : {blocks, head}) {
+    EXPECT_GT(choose_plan(in, {}, {}).views, 1);
+    const auto plan = choose_plan(in, {}, same);
+    EXPECT_EQ(plan.views, 1);
+    EXPECT_EQ(reason(plan, "views").because,
+              "all views of a picture are the same");
+    options.views = 2;
+    EXPECT_EQ(choose_plan(in, options, same).views, 1);
+    EXPECT_EQ(reason(choose_plan(in, options, same), "views").because,
+              "given: --views 2, but all views of a picture are the same");
+    AugmentOptions erased = same;
+    erased.erase = 0.5;
+    EXPECT_GT(choose_plan(in, {}, erased).views, 1);
+  }
 }
 
 struct Room {
@@ -300,6 +346,12 @@ TEST(ChoosePlan, SaysWhereTheTableIsAllThatItHas) {
   EXPECT_NE(because(inputs(9, SimilarityClass::similar)).find("table alone"),
             std::string::npos);
   EXPECT_EQ(because(with_probe(9, SimilarityClass::similar, 0.9)).find("table"),
+            std::string::npos);
+  EXPECT_NE(because(inputs(9, SimilarityClass::similar, 2000))
+                .find("more pictures a class"),
+            std::string::npos);
+  EXPECT_NE(because(inputs(9, SimilarityClass::similar, 2001))
+                .find("not probed for more than 2000 classes"),
             std::string::npos);
 }
 
@@ -735,6 +787,30 @@ TEST(ChoosePlan, WhatIsGivenNeedsNoProof) {
   EXPECT_EQ(plan.freeze_until, 8);
 }
 
+TEST(ChoosePlan, SaysWhyNothingHasToProveItself) {
+  auto in = with_probe(50, SimilarityClass::different, 0.8);
+  const auto because = [&](const PlanOptions& options, int64_t cut = -1) {
+    const auto plan = choose_plan(in, options, {}, cut);
+    EXPECT_FALSE(plan.proof);
+    EXPECT_EQ(reason(plan, "proof").value, "none");
+    return reason(plan, "proof").because;
+  };
+  PlanOptions options;
+  options.freeze_until = "8";
+  EXPECT_NE(because(options, 8).find("--freeze-until"), std::string::npos);
+  options = {};
+  options.epochs = 2;
+  EXPECT_NE(because(options).find("--epochs 2 are too few"), std::string::npos);
+  in.solved_head = false;
+  EXPECT_NE(because({}).find("no solved one"), std::string::npos);
+  in = inputs(50, SimilarityClass::different);
+  EXPECT_NE(because({}).find("not probed"), std::string::npos);
+  // Of the head alone there is nothing to say.
+  for (const Reason& r :
+       choose_plan(inputs(50, SimilarityClass::similar), {}, {}).reasons)
+    EXPECT_NE(r.decision, "proof");
+}
+
 TEST(ChoosePlan, MirrorsOnlyWhatStaysTheSame) {
   auto in = with_probe(50, SimilarityClass::different, 0.9);
   EXPECT_TRUE(choose_plan(in, {}, {}).augment.flip);
@@ -782,6 +858,17 @@ TEST(ChoosePlan, SaysWhatMorePicturesWouldBring) {
       choose_plan(with_probe(50, SimilarityClass::similar, 0.8), {}, {});
   ASSERT_EQ(plan.advice.size(), 1u);
   EXPECT_NE(plan.advice[0].find("twice as many"), std::string::npos);
+}
+
+TEST(ChoosePlan, AdvisesWeightsOnlyWhereThereAreNone) {
+  auto in = with_probe(50, SimilarityClass::similar, 1);
+  in.images_per_class[0] = 5;
+  const auto said = [&] { return choose_plan(in, {}, {}).advice.back(); };
+  EXPECT_NE(said().find("--class-weights balanced"), std::string::npos);
+  in.balanced = true;
+  EXPECT_EQ(said(),
+            "the largest class has 50 training pictures, the smallest 5: they "
+            "count alike, as given; more pictures there would help most");
 }
 
 }  // namespace

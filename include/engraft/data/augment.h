@@ -35,6 +35,9 @@ struct AugmentSettings {
 AugmentSettings augment_settings(AugmentStrength strength,
                                  const AugmentOptions& options);
 
+/// Whether two views of one picture can differ.
+bool is_random(const AugmentSettings& settings);
+
 /// strength, crop_area, crop_aspect, brightness, contrast, saturation, hue,
 /// pca, rotation, flip; and of vertical_flip, right_angles, policy (with
 /// policy_operations and policy_magnitude where it is rand) and erase those

@@ -100,6 +100,10 @@ struct EvidenceOptions {
   int64_t most_pictures = 0;  ///< to look at; 0: evidence_pictures()
 };
 
+/// Of more classes than these nothing is measured: the probes would take
+/// minutes.
+inline constexpr int64_t kMostProbedClasses = 2000;
+
 /// Pictures that measuring looks at: 1000, fewer for a model so heavy that
 /// they would take long, but 256, and five in a class where that is no more
 /// than 1000. Of very many classes two each, up to 4000.
