@@ -91,9 +91,7 @@ bool takes_class_away(const ViewProbe& standard) {
 AugmentStrength decide_strength(const Planning& p,
                                 const AugmentOptions& augment,
                                 AugmentStrength own) {
-  std::string why =
-      "random crops, mirror images and colours stand for pictures that are not "
-      "there";
+  std::string why = "random views stand for pictures that are not there";
   if (const ViewProbe* probe = find_view(p.inputs.evidence.views,
                                          name_of(AugmentStrength::standard))) {
     const bool light = takes_class_away(*probe);
