@@ -10,6 +10,7 @@
 #include "data/bytes.h"
 #include "data/content_hash.h"
 #include "stopwatch.h"
+#include "train/epoch_of_try.h"
 #include "train/search_journal.h"
 #include "train/search_reduce.h"
 
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 // Of trials, which do not compare with those of another one: raised with what
 // is trained, or kept as best, for the same options.
-constexpr int kFormat = 3;
+constexpr int kFormat = 4;
 
 // From so much time on, the default space also trains whole models.
 constexpr double kTimeForWholeModels = 30 * 60;
@@ -272,7 +273,7 @@ class Search {
         trained.epochs.at(static_cast<size_t>(trained.best_epoch - 1));
     const TransferPlan& plan = trained.plan;
     out.epochs = plan.epochs;
-    out.best_epoch = trained.best_epoch;
+    out.best_epoch = epoch_of_try(best, plan);
     out.head_epochs = plan.head_epochs;
     out.solved = best.solved;
     // Of more epochs blocks might be better than it.

@@ -47,7 +47,7 @@ TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   if (!solved(out) && !only_head(out) &&
       plan_.freeze_until < chain_.num_blocks()) {
     auto& plan = out.base.plan;
-    plan.epochs = plan.epochs.value_or(plan_.epochs);
+    plan.epochs = epochs(out);
     plan.backbone_lr = plan.backbone_lr.value_or(plan_.backbone_lr);
   }
   auto& augment = out.base.augment;
@@ -74,7 +74,11 @@ bool TrialMeaning::solved(const TrainOptions& options) const {
 }
 
 int64_t TrialMeaning::epochs(const TrainOptions& options) const {
-  return options.base.plan.epochs.value_or(plan_.epochs);
+  const PlanOptions& plan = options.base.plan;
+  // Blocks get an epoch behind those of the head, as in choose_plan.
+  const int64_t least =
+      plan.head_epochs && !only_head(options) ? *plan.head_epochs + 1 : 1;
+  return plan.epochs.value_or(std::max(plan_.epochs, least));
 }
 
 TrialOptions TrialMeaning::reduce(TrialOptions trial) const {

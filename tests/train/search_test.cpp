@@ -8,6 +8,7 @@
 
 #include "support/expect_fault.h"
 #include "support/tiny_training.h"
+#include "train/epoch_of_try.h"
 #include "train/search_reduce.h"
 
 namespace engraft {
@@ -135,6 +136,28 @@ TEST_F(Search, TheWinnerTrainsForTheEpochsThatWereBest) {
                                 std::to_string(result.winner->best_epoch)),
             std::string::npos)
       << result.command;
+}
+
+TEST_F(Search, BlocksGetAnEpochBehindThoseOfTheHead) {
+  SearchOptions o = searching({"head-epochs=25", "freeze-until=1"});
+  const SearchResult result = search(o);
+  ASSERT_EQ(result.trials.size(), 1u);
+  EXPECT_EQ(result.trials[0].failed, "");
+  EXPECT_EQ(result.trials[0].head_epochs, 25);
+  EXPECT_EQ(result.trials[0].epochs, 26);
+}
+
+TEST(EpochOfTry, CountsFromItsOwnBeginning) {
+  TransferPlan plan;
+  plan.epochs = 13;
+  EpochResult epoch;
+  epoch.epoch = 7;
+  epoch.epochs = 13;
+  EXPECT_EQ(epoch_of_try(epoch, plan), 7);
+  // The blocks once more: the head's solution is there.
+  epoch.epoch = 23;
+  epoch.epochs = 13 + 12;
+  EXPECT_EQ(epoch_of_try(epoch, plan), 11);
 }
 
 TEST_F(Search, GoesOnAfterAKillWithTheSameEnd) {
@@ -386,8 +409,10 @@ TEST_F(Search, AJournalOfFormerRulesIsRefused) {
   search(o);
   const auto bytes = test::read_all(journal());
   std::string text(bytes.begin(), bytes.end());
-  const std::string now = "\"format\":3";
-  text.replace(text.find(now), now.size(), "\"format\":2");
+  const std::string key = "\"format\":";
+  const size_t number = text.find(key) + key.size();
+  ASSERT_LT(number, text.size());
+  --text.at(number);
   test::write_text(journal(), text);
   EXPECT_FAULT(search(o), Fault::usage, "other format");
 }
