@@ -90,19 +90,24 @@ class Fit {
       finish_others();
     }
     bool kept = settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
-    RateShare rate;
+    RateShare rate, tried;  // of what stays, and of the last try
     while (retries_left_ > 0 && is_harmed(kept)) {
       --retries_left_;
-      rate.backbone *= plan_.retry_rate;
+      tried.backbone *= plan_.retry_rate;
       // It was the head that diverged.
-      if (!blocks_began_) rate.head *= plan_.retry_rate;
-      kept = take_smaller_steps(fresh, rate) || kept;
+      if (!blocks_began_) tried.head *= plan_.retry_rate;
+      if (!take_smaller_steps(fresh, tried)) continue;
+      kept = true;
+      rate = tried;
     }
     const bool took_smaller_steps = retries_left_ < plan_.retries;
     retries_left_ = 0;
     if (plan_.second_try_rate && plan_.proof && blocks_began_ &&
-        !took_smaller_steps && !result_.interrupted && result_.diverged.empty())
-      kept = take_other_statistics(fresh, kept) || kept;
+        !took_smaller_steps && !result_.interrupted &&
+        result_.diverged.empty() && take_other_statistics(fresh, kept)) {
+      kept = true;
+      rate.backbone = *plan_.second_try_rate;
+    }
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper, rate);

@@ -412,11 +412,18 @@ TEST_F(SecondStatistics, AreNamedWhereTheyStayAndOnlyThere) {
   ASSERT_EQ(rejected.proofs.size(), 3u);
   ASSERT_FALSE(rejected.proofs[1].kept);
   EXPECT_EQ(rejected.proofs[2].from, rejected.proofs[0].to);
+  // Which also says by what rate it goes on.
+  const auto rate = [&](const FitResult& result) {
+    const EpochResult& last = result.epochs.back();
+    return last.backbone_lr / last.head_lr * plan_.head_lr;
+  };
+  EXPECT_NEAR(rate(rejected), 1e-2, 1e-9);
   restore();
   const FitResult kept = fit(1e-4, 1e-2);
   ASSERT_EQ(kept.proofs.size(), 3u);
   ASSERT_TRUE(kept.proofs[1].kept);
   EXPECT_EQ(kept.proofs[2].from, kept.proofs[1].to);
+  EXPECT_NEAR(rate(kept), 1e-2, 1e-9);
 }
 
 TEST_F(SecondStatistics, ProveThemselvesAgainstTheHeadThatTheFirstLeft) {
