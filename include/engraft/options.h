@@ -268,12 +268,12 @@ struct PlanOptions {
     visit("views", self.views,
           "random views of a picture that pass the frozen blocks once and are "
           "used again over the epochs; 0 for new ones through these blocks in "
-          "each epoch (auto: from epochs and cache)",
+          "each epoch (auto: from epochs, augmentation and cache)",
           Range{0, 100000});
     visit("deeper", self.deeper,
-          "when the blocks that the plan trains prove better than the head "
-          "alone, train twice as many on from there, and keep that if it "
-          "proves better still",
+          "when the blocks that the plan trains stay, go on with half of those "
+          "that are still frozen, and keep that if it is better by a standard "
+          "error",
           Any{});
   }
 };

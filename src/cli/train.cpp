@@ -23,7 +23,7 @@ namespace {
 
 std::string frozen_text(const TrainResult& result) {
   if (result.frozen_tensors == 0)
-    return paragraph("frozen", "nothing: no block was kept as it was");
+    return paragraph("frozen", "nothing: no tensor was held fixed");
   return paragraph("frozen", counted(result.frozen_tensors, "tensor") +
                                  " unchanged, checksum " +
                                  result.frozen_checksum + " before and after");

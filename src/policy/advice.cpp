@@ -27,16 +27,13 @@ std::vector<std::string> advice(const PlanInputs& inputs) {
   const std::vector<int64_t>& counts = inputs.images_per_class;
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   constexpr int64_t kUnbalanced = 10;
-  if (*most >= kUnbalanced * std::max<int64_t>(*least, 1))
+  if (!inputs.balanced && *most >= kUnbalanced * std::max<int64_t>(*least, 1))
     out.push_back(text("the largest class has ", *most,
                        " training pictures, the "
                        "smallest ",
                        *least,
-                       inputs.balanced
-                           ? ": they count alike, as given; more pictures "
-                             "there would help most"
-                           : ": --class-weights balanced, or more pictures "
-                             "there, if all classes matter alike"));
+                       ": --class-weights balanced, or more "
+                       "pictures there, if all classes matter alike"));
   return out;
 }
 

@@ -8,8 +8,6 @@
 namespace engraft {
 namespace {
 
-// Share of the blocks that stay frozen where few pictures train the rest.
-constexpr double kSmallCut = 2.0 / 3;
 // A stage of more blocks. At the rates of the stage before it threw clip art
 // off. At less it was kept with rubbish (0.5 points more), refused with sign
 // digits, and cost 0.5 and 1.2 points where 1000 clothes had won by less than
@@ -27,12 +25,12 @@ std::string why_not_probed(const PlanInputs& inputs) {
 }  // namespace
 
 void decide_blocks(const Planning& p, int64_t override_until) {
-  double share = p.quadrant.frozen;
+  double share = p.quadrant.blocks ? kFrozenShare : 1;
   std::string why = p.quadrant.why_frozen;
   if (p.inputs.evidence.measured()) {
     const Worth worth = judge_worth(p.inputs);
     why = worth.why;
-    share = worth.training ? std::min(share, kSmallCut) : 1;
+    share = worth.training ? kFrozenShare : 1;
   } else {
     why += ". This is the table alone: " + why_not_probed(p.inputs);
   }
@@ -93,10 +91,10 @@ void decide_deeper(const Planning& p) {
                     "more than what fits into --time " + p.options.time);
     return;
   }
-  p.plan.deeper = {
-      {first, kDeeperEpochs,
-       std::clamp<int64_t>(views_that_fit(p, first), 0, kDeeperViews),
-       kDeeperRate, kDeeperErrors}};
+  const int64_t views = is_random(p.plan.augment) ? kDeeperViews : 1;
+  p.plan.deeper = {{first, kDeeperEpochs,
+                    std::clamp<int64_t>(views_that_fit(p, first), 0, views),
+                    kDeeperRate, kDeeperErrors}};
   p.decisions.add(
       "deeper", text("from block ", first, " on"),
       text("given: --deeper; ", kDeeperEpochs, " epochs more at ", kDeeperRate,

@@ -57,7 +57,7 @@ bool trains_layer_norms(const Planning& p) {
       [](int64_t count) { return count > 0; });
 }
 
-/// Passes that learn the head alone: all of them, or a first share.
+/// The first passes, before blocks are trained: they learn the head alone.
 void decide_head_epochs(const Planning& p) {
   // With a proof the first epoch is the solved head's, which is put aside.
   const int64_t aside = p.plan.proof ? 1 : 0;
@@ -66,9 +66,9 @@ void decide_head_epochs(const Planning& p) {
       "head-epochs", p.options.head_epochs,
       aside + std::min<int64_t>(rest - 1, std::max<int64_t>(1, rest / 5)),
       p.plan.proof
-          ? "the first solves for the head alone, to compare with; the "
-            "others warm up a fresh one, which would send noise into "
-            "the pretrained blocks"
+          ? "the first solves for the head alone, to compare with; what "
+            "follows warms up a fresh one, which would send noise into the "
+            "pretrained blocks"
       : rest < 2
           ? "the only epoch trains the blocks, with a head that begins at "
             "random and sends noise into them: --epochs 2 or more is better"
@@ -121,12 +121,15 @@ std::string why_no_proof(const Planning& p) {
   if (!p.inputs.evidence.measured())
     return "the features were not probed, so the table alone is followed";
   if (!p.inputs.solved_head)
-    return "with these options the head takes steps: there is no solved one to "
-           "compare with";
-  if (const auto epochs = p.options.epochs; epochs && *epochs < kFewestEpochs)
+    return "the head is trained by steps: there is no solved one to compare "
+           "with";
+  const auto epochs = p.options.epochs, head = p.options.head_epochs;
+  if (epochs && *epochs < kFewestEpochs)
     return text("--epochs ", *epochs,
-                " are too few to solve for the head alone, to warm up a fresh "
-                "one and to train blocks");
+                " leaves no room to solve for the head alone, to warm up a "
+                "fresh one and to train blocks");
+  if (epochs && head && *head >= *epochs)
+    return text("--head-epochs ", *head, " leaves no epoch for blocks");
   return "";
 }
 
@@ -177,7 +180,8 @@ void decide_epochs(const Planning& p) {
     std::string why = "one optimum, found on all views of all pictures at once";
     if (p.options.epochs.value_or(1) > 1)
       why += text("; --epochs ", *p.options.epochs,
-                  " bounds its views, and counts for --optimizer adam or sgd");
+                  p.options.views ? " counts" : " bounds its views, and counts",
+                  " for --optimizer adam or sgd");
     p.decisions.add("epochs", "1", why);
     return;
   }

@@ -8,6 +8,10 @@
 
 namespace engraft {
 
+/// Share of the blocks, from the input on, that stays frozen where the plan
+/// trains any.
+constexpr double kFrozenShare = 2.0 / 3;
+
 /// Random views of a picture that a solved head learns from.
 constexpr int64_t kSolvedViews = 3;
 
@@ -15,7 +19,7 @@ constexpr int64_t kSolvedViews = 3;
 struct Quadrant {
   SizeClass size;
   SimilarityClass similarity;
-  double frozen;  ///< share of the blocks, from the input on
+  bool blocks;  ///< are trained, the last ones; else the head alone
   AugmentStrength augment;
   int64_t pictures;  ///< training pictures that the run should see, about
   int64_t min_epochs, max_epochs;

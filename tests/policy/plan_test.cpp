@@ -64,7 +64,19 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{99, SimilarityClass::different, SizeClass::small, 8},
                     Row{1000, SimilarityClass::similar, SizeClass::large, 8},
                     Row{1000, SimilarityClass::different, SizeClass::large,
-                        3}));
+                        8}));
+
+TEST(ChoosePlan, LargeSetsArePassedTheLessTheLargerTheyAre) {
+  const auto passes = [](int64_t per_class, SimilarityClass similarity) {
+    return choose_plan(inputs(per_class, similarity), {}, {}).epochs;
+  };
+  // 60,000 views of similar pictures, 160,000 of others; 4 to 12 and 10 passes.
+  EXPECT_EQ(passes(1000, SimilarityClass::similar), 6);
+  EXPECT_EQ(passes(9000, SimilarityClass::similar), 4);
+  EXPECT_EQ(passes(1000, SimilarityClass::different), 10);
+  EXPECT_EQ(passes(2500, SimilarityClass::different), 6);
+  EXPECT_EQ(passes(9000, SimilarityClass::different), 4);
+}
 
 TEST(ChoosePlan, AlsoManyClassesMakeALargeSet) {
   const auto plan =
@@ -118,8 +130,20 @@ TEST(ChoosePlan, BlocksGetAnEpochBehindThoseOfTheHead) {
   in.speed = Speed{1, 0.001, 0.01, 0.03};
   in.seconds = 60;
   EXPECT_EQ(choose_plan(in, options, {}).freeze_until, 12);
-  options.epochs = 39;
+}
+
+TEST(ChoosePlan, GivenEpochsBoundThoseOfTheHead) {
+  const auto in = with_probe(50, SimilarityClass::different, 0.8);
+  PlanOptions options;
+  options.head_epochs = 5;
+  options.epochs = 4;
   EXPECT_THROW(choose_plan(in, options, {}), Error);
+  options.epochs = 5;
+  const auto plan = choose_plan(in, options, {});
+  EXPECT_FALSE(plan.proof);
+  EXPECT_EQ(plan.head_epochs, 5);
+  EXPECT_EQ(reason(plan, "proof").because,
+            "--head-epochs 5 leaves no epoch for blocks");
 }
 
 TEST(ChoosePlan, OfAFrozenGraphOnlyTheHeadIsTrained) {
@@ -201,10 +225,16 @@ TEST(ChoosePlan, ViewsThatAreTheSameAreComputedOnce) {
     EXPECT_EQ(choose_plan(in, options, same).views, 1);
     EXPECT_EQ(reason(choose_plan(in, options, same), "views").because,
               "given: --views 2, but all views of a picture are the same");
+    options.views = 0;
+    EXPECT_EQ(choose_plan(in, options, same).views, 0);
+    options.views.reset();
     AugmentOptions erased = same;
     erased.erase = 0.5;
     EXPECT_GT(choose_plan(in, {}, erased).views, 1);
   }
+  options.deeper = true;
+  EXPECT_EQ(choose_plan(blocks, options, {}).deeper.at(0).views, 2);
+  EXPECT_EQ(choose_plan(blocks, options, same).deeper.at(0).views, 1);
 }
 
 struct Room {
@@ -658,8 +688,8 @@ TEST(ChoosePlan, MoreBlocksFollowWhereTheyAreAskedFor) {
   in.solved_head = false;
   EXPECT_TRUE(choose_plan(in, options, {}).deeper.empty());
   in = with_probe(1000, SimilarityClass::different, 0.8);
-  in.num_blocks = 4;
-  in.block_parameters.assign(4, 100);
+  in.num_blocks = 2;
+  in.block_parameters.assign(2, 100);
   EXPECT_EQ(reason(choose_plan(in, options, {}), "deeper").because,
             "too few blocks are frozen for another stage");
 }
@@ -800,7 +830,8 @@ TEST(ChoosePlan, SaysWhyNothingHasToProveItself) {
   EXPECT_NE(because(options, 8).find("--freeze-until"), std::string::npos);
   options = {};
   options.epochs = 2;
-  EXPECT_NE(because(options).find("--epochs 2 are too few"), std::string::npos);
+  EXPECT_NE(because(options).find("--epochs 2 leaves no room"),
+            std::string::npos);
   in.solved_head = false;
   EXPECT_NE(because({}).find("no solved one"), std::string::npos);
   in = inputs(50, SimilarityClass::different);
@@ -863,12 +894,12 @@ TEST(ChoosePlan, SaysWhatMorePicturesWouldBring) {
 TEST(ChoosePlan, AdvisesWeightsOnlyWhereThereAreNone) {
   auto in = with_probe(50, SimilarityClass::similar, 1);
   in.images_per_class[0] = 5;
-  const auto said = [&] { return choose_plan(in, {}, {}).advice.back(); };
-  EXPECT_NE(said().find("--class-weights balanced"), std::string::npos);
+  const auto said = [&] { return choose_plan(in, {}, {}).advice; };
+  ASSERT_FALSE(said().empty());
+  EXPECT_NE(said().back().find("--class-weights balanced"), std::string::npos);
   in.balanced = true;
-  EXPECT_EQ(said(),
-            "the largest class has 50 training pictures, the smallest 5: they "
-            "count alike, as given; more pictures there would help most");
+  for (const std::string& advice : said())
+    EXPECT_EQ(advice.find("--class-weights"), std::string::npos);
 }
 
 }  // namespace

@@ -117,8 +117,9 @@ struct TransferPlan {
 };
 
 /// The 2x2 table of CS231n lecture 7 (dataset size x similarity) says what
-/// would be trained; the evidence, where it was measured, whether that can pay
-/// (head room), and a budget how much of it fits. A pure function. Overrides in
+/// would be trained, but never more than a last third of the blocks; the
+/// evidence, where it was measured, whether that can pay (head room), and a
+/// budget how much of it fits. A pure function. Overrides in
 /// `options` win and are named as such in the reasons. freeze_until must be
 /// resolved by the caller: `freeze_override`, -1 for auto.
 TransferPlan choose_plan(const PlanInputs& inputs, const PlanOptions& options,
