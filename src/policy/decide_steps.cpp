@@ -380,6 +380,7 @@ void decide_statistics(const Planning& p) {
   };
   if (const auto& given = p.inputs.bn_statistics)
     return decide(given->statistics, "given: " + given->flag);
+  if (p.plan.epochs == p.plan.head_epochs) return;  // no epoch trains blocks
   // What moves, and the steps, are those of the first stage.
   size_t moved = 0;
   for (int64_t i = p.plan.freeze_until; i < std::ssize(p.inputs.batch_norms);

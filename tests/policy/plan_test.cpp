@@ -133,7 +133,8 @@ TEST(ChoosePlan, BlocksGetAnEpochBehindThoseOfTheHead) {
 }
 
 TEST(ChoosePlan, GivenEpochsBoundThoseOfTheHead) {
-  const auto in = with_probe(50, SimilarityClass::different, 0.8);
+  auto in = with_probe(50, SimilarityClass::different, 0.8);
+  in.batch_norms.assign(12, {0.1});
   PlanOptions options;
   options.head_epochs = 5;
   options.epochs = 4;
@@ -144,6 +145,7 @@ TEST(ChoosePlan, GivenEpochsBoundThoseOfTheHead) {
   EXPECT_EQ(plan.head_epochs, 5);
   EXPECT_EQ(reason(plan, "proof").because,
             "--head-epochs 5 leaves no epoch for blocks");
+  for (const Reason& r : plan.reasons) EXPECT_NE(r.decision, "bn-statistics");
 }
 
 TEST(ChoosePlan, OfAFrozenGraphOnlyTheHeadIsTrained) {
