@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <ranges>
 #include <string>
 
@@ -57,10 +58,13 @@ bool trains_layer_norms(const Planning& p) {
       [](int64_t count) { return count > 0; });
 }
 
+/// Of the epochs: with a proof the first is the solved head's, which is put
+/// aside.
+int64_t epochs_aside(const Planning& p) { return p.plan.proof ? 1 : 0; }
+
 /// The first passes, before blocks are trained: they learn the head alone.
 void decide_head_epochs(const Planning& p) {
-  // With a proof the first epoch is the solved head's, which is put aside.
-  const int64_t aside = p.plan.proof ? 1 : 0;
+  const int64_t aside = epochs_aside(p);
   const int64_t rest = p.plan.epochs - aside;
   p.plan.head_epochs = p.decisions.decide<int64_t>(
       "head-epochs", p.options.head_epochs,
@@ -195,14 +199,14 @@ void decide_epochs(const Planning& p) {
   const int64_t some_passes =
       std::max<int64_t>(std::llround(p.cut.passes * static_cast<double>(whole)),
                         std::min<int64_t>(whole, 2)) +
-      (p.plan.proof ? 1 : 0);
-  // The blocks get an epoch behind those that were asked for the head.
-  const int64_t head = p.live() ? p.options.head_epochs.value_or(0) : 0;
-  const int64_t own = std::max(some_passes, head + 1);
+      epochs_aside(p);
+  const int64_t own =
+      p.live() ? std::max(some_passes, least_epochs(p.options)) : some_passes;
   p.plan.epochs = p.decisions.decide(
       "epochs", p.options.epochs, own,
       own > some_passes
-          ? text("one for the blocks behind --head-epochs ", head)
+          ? text("one for the blocks behind --head-epochs ",
+                 *p.options.head_epochs)
           : text(p.plan.proof ? "the head's solution, then " : "", "about ",
                  some.pictures, " views in all, but ", some.min_epochs, " to ",
                  some.max_epochs, " passes",
@@ -322,6 +326,32 @@ std::string why_views(int64_t views, int64_t epochs) {
               " % of the work in the frozen blocks, and still variety");
 }
 
+/// Views that the plan would take, and that it can use where more are given.
+struct WantedViews {
+  int64_t views;
+  std::string why;
+  int64_t most;
+  std::string why_no_more;
+};
+
+WantedViews wanted_views(const Planning& p) {
+  if (!is_random(p.plan.augment)) {
+    const std::string why = "all views of a picture are the same";
+    return {1, why, 1, why};
+  }
+  if (p.only_solves()) {
+    const int64_t views = std::min(
+        {p.options.epochs.value_or(kSolvedViews), kSolvedViews, p.cut.views});
+    return {views, why_solved_views(p, views),
+            std::numeric_limits<int64_t>::max(), ""};
+  }
+  const int64_t epochs = p.plan.epochs;
+  const int64_t views = std::clamp<int64_t>(
+      (epochs + 2) / 3, std::min<int64_t>(2, epochs), kMostViews);
+  return {views, why_views(views, epochs - epochs_aside(p)), epochs,
+          "no more than epochs are seen"};
+}
+
 }  // namespace
 
 void decide_views(const Planning& p) {
@@ -334,35 +364,18 @@ void decide_views(const Planning& p) {
                            "kept"));
     return;
   }
-  const bool varied = is_random(p.plan.augment);
-  int64_t wanted =
-      p.only_solves() ? std::min({p.options.epochs.value_or(kSolvedViews),
-                                  kSolvedViews, p.cut.views})
-                      : std::clamp<int64_t>((p.plan.epochs + 2) / 3,
-                                            std::min<int64_t>(2, p.plan.epochs),
-                                            kMostViews);
-  std::string why =
-      !varied ? "all views of a picture are the same"
-      : p.only_solves()
-          ? why_solved_views(p, wanted)
-          : why_views(wanted, p.plan.epochs - (p.plan.proof ? 1 : 0));
-  if (!varied) wanted = 1;
+  const WantedViews wanted = wanted_views(p);
   const int64_t fit = views_that_fit(p, p.plan.freeze_until);
-  if (fit < wanted)
+  std::string why = wanted.why;
+  if (fit < wanted.views)
     why =
         text("no more than ", std::max<int64_t>(fit, 0), " fit into the cache");
-  p.plan.views = p.decisions.decide("views", p.options.views,
-                                    std::clamp<int64_t>(fit, 0, wanted), why);
-  // Views of a solved head are no epochs.
-  const int64_t most = !varied           ? 1
-                       : p.only_solves() ? p.plan.views
-                                         : p.plan.epochs;
-  if (p.plan.views <= most) return;
-  p.decisions.correct(text(most),
-                      text("given: --views ", p.plan.views, ", but ",
-                           varied ? "no more than epochs are seen"
-                                  : "all views of a picture are the same"));
-  p.plan.views = most;
+  p.plan.views = p.decisions.decide(
+      "views", p.options.views, std::clamp<int64_t>(fit, 0, wanted.views), why);
+  if (p.plan.views <= wanted.most) return;
+  p.decisions.correct(text(wanted.most), text("given: --views ", p.plan.views,
+                                              ", but ", wanted.why_no_more));
+  p.plan.views = wanted.most;
 }
 
 void decide_statistics(const Planning& p) {

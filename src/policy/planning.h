@@ -51,6 +51,12 @@ struct Planning {
   bool only_solves() const { return !live() && plan.solved_head; }
 };
 
+/// Of a plan that trains blocks: these get one behind those that are asked for
+/// the head.
+inline int64_t least_epochs(const PlanOptions& options) {
+  return options.head_epochs.value_or(0) + 1;
+}
+
 /// What is frozen.
 /// \param override_until  what was asked for; -1 for nothing
 void decide_blocks(const Planning& p, int64_t override_until);

@@ -240,10 +240,22 @@ class Fit {
                   plan_.proof_errors);
   }
 
+  /// What a try that does not stay leaves as it was, beside the weights.
+  struct BesideWeights {
+    OtherResults others;
+    bool early_stopped;
+  };
+  BesideWeights beside_weights() const {
+    return {result_.others, result_.early_stopped};
+  }
+  void put_back(BesideWeights before) {
+    result_.others = std::move(before.others);
+    result_.early_stopped = before.early_stopped;
+  }
+
   /// \param kept  what they are compared with are blocks
   bool take_other_statistics(const LiveChain::Snapshot& fresh, bool kept) {
-    const OtherResults others_before = result_.others;
-    const bool stopped_early = result_.early_stopped;
+    BesideWeights before = beside_weights();
     live_.normalise_by(BatchNormStatistics::running);
     train_again(fresh, {1, *plan_.second_try_rate});
     const std::string name =
@@ -258,8 +270,7 @@ class Fit {
           name + (better ? " went no further: " : " do not stay: ") + diverged);
     if (better) return true;
     live_.normalise_by(plan_.bn_statistics);
-    result_.others = others_before;
-    result_.early_stopped = stopped_early;
+    put_back(std::move(before));
     return false;
   }
 
@@ -267,8 +278,7 @@ class Fit {
   /// \param rate  by which those before were trained
   bool go_deeper(const DeeperStage& deeper, RateShare rate) {
     best_.set_aside(what_stayed());
-    const OtherResults others_before = result_.others;
-    const bool stopped_early = result_.early_stopped;
+    BesideWeights before = beside_weights();
     if (features_.prepare(deeper.cut, deeper.views)) {
       stage("blocks", deeper.cut, deeper.epochs, 0,
             {deeper.rate * rate.head, deeper.rate * rate.backbone});
@@ -276,10 +286,7 @@ class Fit {
     }
     const bool kept =
         best_.settle(blocks_from(deeper.cut), deeper.proof_errors);
-    if (!kept) {
-      result_.others = others_before;
-      result_.early_stopped = stopped_early;
-    }
+    if (!kept) put_back(std::move(before));
     return kept;
   }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engraft/data/crops.h"
+#include "policy/planning.h"
 #include "train/solved_head.h"
 #include "train/step_options.h"
 
@@ -75,9 +76,7 @@ bool TrialMeaning::solved(const TrainOptions& options) const {
 
 int64_t TrialMeaning::epochs(const TrainOptions& options) const {
   const PlanOptions& plan = options.base.plan;
-  // Blocks get an epoch behind those of the head, as in choose_plan.
-  const int64_t least =
-      plan.head_epochs && !only_head(options) ? *plan.head_epochs + 1 : 1;
+  const int64_t least = only_head(options) ? 1 : least_epochs(plan);
   return plan.epochs.value_or(std::max(plan_.epochs, least));
 }
 

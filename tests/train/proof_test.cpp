@@ -54,6 +54,12 @@ class Proof : public test::TinyTraining {
     }
   }
 
+  /// Of the last epoch, as it would be where the rates had not fallen.
+  double backbone_rate(const FitResult& result) const {
+    const EpochResult& last = result.epochs.back();
+    return last.backbone_lr / last.head_lr * plan_.head_lr;
+  }
+
   std::vector<torch::Tensor> backbone() const {
     std::vector<torch::Tensor> out;
     for (int64_t i = 0; i < chain_->num_blocks(); ++i)
@@ -170,9 +176,8 @@ TEST_F(Proof, DeeperStagesTakeTheSmallerStepsToo) {
   const auto tries = std::ssize(result.notes);
   ASSERT_GE(tries, 1);
   ASSERT_EQ(result.proofs.back().to, "all blocks");
-  const EpochResult& last = result.epochs.back();
-  EXPECT_NEAR(last.backbone_lr / last.head_lr * plan_.head_lr,
-              plan_.backbone_lr * std::pow(0.2, tries), 1e-9);
+  EXPECT_NEAR(backbone_rate(result), plan_.backbone_lr * std::pow(0.2, tries),
+              1e-9);
 }
 
 TEST_F(Proof, AStopInTheWarmUpKeepsTheSolvedHead) {
@@ -220,8 +225,8 @@ TEST_F(Proof, BlocksThatDivergeAreTrainedAnewBySmallerSteps) {
   EXPECT_EQ(last.epoch, std::ssize(result.epochs));
   EXPECT_GE(std::ssize(result.epochs), plan_.epochs);
   EXPECT_GT(result.best_epoch, std::ssize(result.epochs) - 3);
-  EXPECT_NEAR(last.backbone_lr / last.head_lr * plan_.head_lr,
-              plan_.backbone_lr * std::pow(0.2, tries), 1e-9);
+  EXPECT_NEAR(backbone_rate(result), plan_.backbone_lr * std::pow(0.2, tries),
+              1e-9);
 }
 
 TEST_F(Proof, BlocksThatAreClearlyHarmedAreTrainedAnewBySmallerSteps) {
@@ -413,17 +418,13 @@ TEST_F(SecondStatistics, AreNamedWhereTheyStayAndOnlyThere) {
   ASSERT_FALSE(rejected.proofs[1].kept);
   EXPECT_EQ(rejected.proofs[2].from, rejected.proofs[0].to);
   // Which also says by what rate it goes on.
-  const auto rate = [&](const FitResult& result) {
-    const EpochResult& last = result.epochs.back();
-    return last.backbone_lr / last.head_lr * plan_.head_lr;
-  };
-  EXPECT_NEAR(rate(rejected), 1e-2, 1e-9);
+  EXPECT_NEAR(backbone_rate(rejected), 1e-2, 1e-9);
   restore();
   const FitResult kept = fit(1e-4, 1e-2);
   ASSERT_EQ(kept.proofs.size(), 3u);
   ASSERT_TRUE(kept.proofs[1].kept);
   EXPECT_EQ(kept.proofs[2].from, kept.proofs[1].to);
-  EXPECT_NEAR(rate(kept), 1e-2, 1e-9);
+  EXPECT_NEAR(backbone_rate(kept), 1e-2, 1e-9);
 }
 
 TEST_F(SecondStatistics, ProveThemselvesAgainstTheHeadThatTheFirstLeft) {
