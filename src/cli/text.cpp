@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/help.h"
+#include "digits.h"
 
 namespace engraft::cli {
 namespace {
@@ -26,11 +27,7 @@ std::string two_digits(int64_t value) {
 
 }  // namespace
 
-std::string fixed(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
+std::string fixed(double value, int digits) { return spelled(value, digits); }
 
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 

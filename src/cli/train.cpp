@@ -16,6 +16,7 @@
 #include "cli/text.h"
 #include "cli/training_progress.h"
 #include "cli/weights_text.h"
+#include "digits.h"
 #include "engraft/train/trainer.h"
 
 namespace engraft::cli {
@@ -161,14 +162,9 @@ std::string verdict(const StageProof& proof) {
          "better by more than the " + brief(proof.errors) + " asked for";
 }
 
-/// A z with as many digits as tell on which side of +-`bound` it is, one or
-/// more.
+/// A z, beside a bound to both sides of 0.
 std::string z_text(double z, double bound) {
-  const double border = std::copysign(bound, z);
-  int digits = 1;
-  while (digits < 4 && z != border && fixed(z, digits) == fixed(border, digits))
-    ++digits;
-  return fixed(z, digits);
+  return fixed(z, telling_digits(z, std::copysign(bound, z), 1, 4));
 }
 
 std::string proof_text(const StageProof& proof) {

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "digits.h"
 #include "policy/advice.h"
 #include "policy/estimate.h"
 #include "policy/planning.h"
@@ -77,18 +78,9 @@ std::string what_kind(const Similarity& s) {
   return out;
 }
 
-/// To so many digits.
-std::string spelled(double value, int digits) {
-  return text(std::fixed, std::setprecision(digits), value);
-}
-
 /// hedged  the plan tries more than the verdict says
 std::string why_similarity(const Similarity& s, bool hedged) {
-  // As many digits as tell on which side of the border it is.
-  int digits = 2;
-  while (digits < 5 && s.value != s.border &&
-         spelled(s.value, digits) == spelled(s.border, digits))
-    ++digits;
+  const int digits = telling_digits(s.value, s.border, 2, 5);
   const std::string value = spelled(s.value, digits),
                     border = spelled(s.border, digits);
   std::ostringstream out;
