@@ -91,6 +91,7 @@ class Fit {
     }
     bool kept = settle(blocks_from(plan_.freeze_until), plan_.proof_errors);
     RateShare rate, tried;  // of what stays, and of the last try
+    auto statistics = plan_.bn_statistics;
     while (retries_left_ > 0 && is_harmed(kept)) {
       --retries_left_;
       tried.backbone *= plan_.retry_rate;
@@ -107,7 +108,10 @@ class Fit {
         result_.diverged.empty() && take_other_statistics(fresh, kept)) {
       kept = true;
       rate.backbone = *plan_.second_try_rate;
+      statistics = BatchNormStatistics::running;
     }
+    result_.steps = {plan_.head_lr * rate.head,
+                     plan_.backbone_lr * rate.backbone, statistics};
     for (const DeeperStage& deeper : plan_.deeper) {
       if (!kept || !going_on()) break;
       kept = go_deeper(deeper, rate);

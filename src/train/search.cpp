@@ -10,7 +10,7 @@
 #include "data/bytes.h"
 #include "data/content_hash.h"
 #include "stopwatch.h"
-#include "train/epoch_of_try.h"
+#include "train/other_try.h"
 #include "train/search_journal.h"
 #include "train/search_reduce.h"
 
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 // Of trials, which do not compare with those of another one: raised with what
 // is trained, or kept as best, for the same options.
-constexpr int kFormat = 4;
+constexpr int kFormat = 5;
 
 // From so much time on, the default space also trains whole models.
 constexpr double kTimeForWholeModels = 30 * 60;
@@ -281,6 +281,7 @@ class Search {
     out.whole = (out.solved && only_head) || plan.epochs >= all;
     out.averaged = best.average_is_best;
     out.reestimated = trained.batch_norms && trained.batch_norms->kept;
+    if (!out.solved) out.steps = other_steps(trained.steps, plan);
     const SnapshotFigures saved = saved_figures(trained);
     out.val_accuracy = saved.accuracy.value_or(0);
     out.val_loss = saved.loss.value_or(0);
@@ -309,6 +310,7 @@ class Search {
         out.base.plan.freeze_until = "all";
       return out;
     }
+    set_options(out, winner.steps);
     out.base.plan.epochs = winner.best_epoch;
     if (winner.head_epochs < winner.epochs)
       out.base.plan.head_epochs =

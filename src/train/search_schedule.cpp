@@ -83,19 +83,13 @@ std::optional<Trial> next_trial(SearchMethod method,
 }
 
 Json to_json(const TrialResult& r) {
-  return {{"trial", r.number},
-          {"rung", r.rung},
-          {"options", r.options},
-          {"epochs", r.epochs},
-          {"best_epoch", r.best_epoch},
-          {"head_epochs", r.head_epochs},
-          {"solved", r.solved},
-          {"whole", r.whole},
-          {"averaged", r.averaged},
-          {"reestimated", r.reestimated},
-          {"val_accuracy", r.val_accuracy},
-          {"val_loss", r.val_loss},
-          {"seconds", r.seconds},
+  return {{"trial", r.number},          {"rung", r.rung},
+          {"options", r.options},       {"epochs", r.epochs},
+          {"best_epoch", r.best_epoch}, {"head_epochs", r.head_epochs},
+          {"solved", r.solved},         {"whole", r.whole},
+          {"averaged", r.averaged},     {"reestimated", r.reestimated},
+          {"steps", r.steps},           {"val_accuracy", r.val_accuracy},
+          {"val_loss", r.val_loss},     {"seconds", r.seconds},
           {"failed", r.failed}};
 }
 
@@ -111,6 +105,7 @@ TrialResult trial_result(const Json& json) {
   json.at("whole").get_to(r.whole);
   json.at("averaged").get_to(r.averaged);
   json.at("reestimated").get_to(r.reestimated);
+  r.steps = json.at("steps");
   json.at("val_accuracy").get_to(r.val_accuracy);
   json.at("val_loss").get_to(r.val_loss);
   json.at("seconds").get_to(r.seconds);

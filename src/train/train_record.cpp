@@ -29,6 +29,12 @@ Json proofs_json(const std::vector<StageProof>& proofs) {
   return out;
 }
 
+Json steps_json(const StepsTaken& steps) {
+  return {{"head_lr", steps.head_lr},
+          {"backbone_lr", steps.backbone_lr},
+          {"bn_statistics", std::string(name_of(steps.bn_statistics))}};
+}
+
 /// What changes nothing in the result has no place in its file.
 Json options_for_record(const TrainOptions& options) {
   Json out = to_json(options);
@@ -96,6 +102,7 @@ Json make_record(const TrainResult& r, const TrainOptions& options,
           {"epochs", epochs},
           {"best_epoch", r.best_epoch},
           {"proofs", proofs_json(r.proofs)},
+          {"steps", steps_json(r.steps)},
           {"precisions", precisions},
           {"interrupted", r.interrupted},
           {"diverged", r.diverged},
@@ -144,6 +151,7 @@ Json to_json(const TrainResult& r) {
           {"soup", r.soup},
           {"batch_norms", batch_norms_json(r.batch_norms)},
           {"proofs", proofs_json(r.proofs)},
+          {"steps", steps_json(r.steps)},
           {"snapshots", snapshots_json(r.snapshots)},
           {"activations", to_json(r.activations)},
           {"notes", r.notes},

@@ -62,6 +62,7 @@ void take_over(TrainResult& result, const FitResult& fitted) {
     result.regularised.reset();
   result.batch_norms = fitted.others.batch_norms;
   result.proofs = fitted.proofs;
+  result.steps = fitted.steps;
   result.activations = fitted.activations;
   result.notes.insert(result.notes.end(), fitted.notes.begin(),
                       fitted.notes.end());

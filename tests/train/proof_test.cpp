@@ -227,6 +227,9 @@ TEST_F(Proof, BlocksThatDivergeAreTrainedAnewBySmallerSteps) {
   EXPECT_GT(result.best_epoch, std::ssize(result.epochs) - 3);
   EXPECT_NEAR(backbone_rate(result), plan_.backbone_lr * std::pow(0.2, tries),
               1e-9);
+  EXPECT_NEAR(result.steps.backbone_lr, backbone_rate(result), 1e-9);
+  EXPECT_EQ(result.steps.head_lr, plan_.head_lr);
+  EXPECT_EQ(result.steps.bn_statistics, plan_.bn_statistics);
 }
 
 TEST_F(Proof, BlocksThatAreClearlyHarmedAreTrainedAnewBySmallerSteps) {
@@ -419,12 +422,16 @@ TEST_F(SecondStatistics, AreNamedWhereTheyStayAndOnlyThere) {
   EXPECT_EQ(rejected.proofs[2].from, rejected.proofs[0].to);
   // Which also says by what rate it goes on.
   EXPECT_NEAR(backbone_rate(rejected), 1e-2, 1e-9);
+  EXPECT_DOUBLE_EQ(rejected.steps.backbone_lr, 1e-2);
+  EXPECT_EQ(rejected.steps.bn_statistics, BatchNormStatistics::batch);
   restore();
   const FitResult kept = fit(1e-4, 1e-2);
   ASSERT_EQ(kept.proofs.size(), 3u);
   ASSERT_TRUE(kept.proofs[1].kept);
   EXPECT_EQ(kept.proofs[2].from, kept.proofs[1].to);
   EXPECT_NEAR(backbone_rate(kept), 1e-2, 1e-9);
+  EXPECT_DOUBLE_EQ(kept.steps.backbone_lr, 1e-2);
+  EXPECT_EQ(kept.steps.bn_statistics, BatchNormStatistics::running);
 }
 
 TEST_F(SecondStatistics, ProveThemselvesAgainstTheHeadThatTheFirstLeft) {

@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 
 #include "support/expect_fault.h"
 #include "support/tiny_training.h"
-#include "train/epoch_of_try.h"
+#include "train/other_try.h"
 #include "train/search_reduce.h"
 
 namespace engraft {
@@ -158,6 +159,49 @@ TEST(EpochOfTry, CountsFromItsOwnBeginning) {
   epoch.epoch = 23;
   epoch.epochs = 13 + 12;
   EXPECT_EQ(epoch_of_try(epoch, plan), 11);
+}
+
+TEST(OtherSteps, AreThoseThatThePlanDoesNotSay) {
+  TransferPlan plan;
+  plan.head_lr = 2e-3;
+  plan.backbone_lr = 5e-4;
+  plan.bn_statistics = BatchNormStatistics::batch;
+  EXPECT_EQ(other_steps({2e-3, 5e-4, BatchNormStatistics::batch}, plan),
+            TrialOptions::object());
+  EXPECT_EQ(
+      other_steps({1e-3, 1e-4, BatchNormStatistics::running}, plan),
+      TrialOptions(
+          {{"lr", 1e-3}, {"backbone-lr", 1e-4}, {"bn-statistics", "running"}}));
+}
+
+TEST_F(Search, TheWinnerTakesTheStepsThatItsTrialNeeded) {
+  tiny::traced(true).save(folder_ / "other.pt");
+  SearchOptions o = searching(
+      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
+  o.train.base.model.clear();
+  o.train.base.plan.freeze_until = "1";
+  o.train.base.plan.epochs = 3;
+  o.search.method = SearchMethod::grid;
+  EXPECT_EQ(search(o).command.find("--backbone-lr"), std::string::npos);
+  // As a trial leaves it whose blocks stayed by a second try.
+  std::string lines;
+  std::ifstream in(journal());
+  for (std::string line; std::getline(in, line);) {
+    Json json = Json::parse(line);
+    if (json.contains("steps")) {
+      EXPECT_EQ(json["steps"], Json::object());
+      json["solved"] = false;
+      json["best_epoch"] = 2;
+      json["steps"] = {{"backbone-lr", 3e-6}, {"bn-statistics", "running"}};
+    }
+    lines += json.dump() + "\n";
+  }
+  test::write_all(journal(), {lines.begin(), lines.end()});
+  const SearchResult again = search(o);
+  EXPECT_NE(again.command.find("--backbone-lr 3e-06"), std::string::npos)
+      << again.command;
+  EXPECT_NE(again.command.find("--bn-statistics running"), std::string::npos);
+  EXPECT_EQ(again.trained->steps.backbone_lr, 3e-6);
 }
 
 TEST_F(Search, GoesOnAfterAKillWithTheSameEnd) {

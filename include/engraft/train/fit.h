@@ -45,6 +45,7 @@ struct FitResult {
   std::vector<PrecisionChoice> precisions;  ///< one a stage of live blocks
   OtherResults others;
   std::vector<StageProof> proofs;  ///< in their order
+  StepsTaken steps;
   ActivationStats activations;
   std::vector<std::string> notes;
   /// Centre-crop logits float32 [N, classes] and labels int64 [N] of the

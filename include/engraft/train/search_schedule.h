@@ -31,6 +31,9 @@ struct TrialResult {
   bool whole = false;        ///< with all of its epochs: no rung gives it more
   bool averaged = false;     ///< an average of its weights was best
   bool reestimated = false;  ///< batch norms measured anew were
+  /// What a later try that stayed took otherwise than the plan says, as
+  /// options.
+  TrialOptions steps = TrialOptions::object();
   double val_accuracy = 0, val_loss = 0, seconds = 0;
   std::string failed;  ///< why; "" when it did not
 };

@@ -99,6 +99,13 @@ struct TrainCallbacks {
 /// Seconds that each part of a run took, in its order.
 using Phases = std::vector<std::pair<std::string, double>>;
 
+/// How blocks from the plan's cut on were trained that stay: as planned, or by
+/// a later try. As planned too where none stay.
+struct StepsTaken {
+  double head_lr = 0, backbone_lr = 0;  ///< highest of the schedule
+  BatchNormStatistics bn_statistics = BatchNormStatistics::automatic;
+};
+
 /// What a run leaves behind.
 struct TrainResult {
   std::string model, out;
@@ -123,6 +130,7 @@ struct TrainResult {
   std::vector<int64_t> soup;                ///< epochs in it, the best first
   SnapshotFigures soup_figures;
   std::vector<StageProof> proofs;  ///< of stages that had to be better
+  StepsTaken steps;
   std::optional<RegulariserReport> regularised;
   std::optional<MeasuredBatchNorms> batch_norms;
   SavedSnapshots snapshots;
