@@ -23,4 +23,11 @@ inline int telling_digits(double value, double border, int least, int most) {
   return digits;
 }
 
+/// Of so many significant digits.
+inline double four_digits(double value) {
+  std::ostringstream out;
+  out << std::setprecision(4) << value;
+  return std::stod(out.str());
+}
+
 }  // namespace engraft

@@ -119,9 +119,7 @@ int64_t decide_test_crops(const Planning& p, bool flip) {
     p.decisions.add("test crops", text(*p.inputs.test_crops), "given: --crops");
     return *p.inputs.test_crops;
   }
-  const ViewProbe* standard =
-      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
-  if (standard && takes_class_away(*standard)) {
+  if (p.plan.centre_alone) {
     p.decisions.add("test crops", "1",
                     "the centre, where others would not see all of it");
     return kCentreCrop;
@@ -138,6 +136,9 @@ void decide_augment(const Planning& p, const AugmentOptions& augment) {
       decide_strength(p, augment, p.quadrant.augment);
   const AugmentOptions flipped = decide_flips(p, augment, strength);
   p.plan.augment = augment_settings(strength, flipped);
+  const ViewProbe* standard =
+      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
+  p.plan.centre_alone = standard && takes_class_away(*standard);
   p.plan.test_crops = decide_test_crops(p, flipped.flip);
 }
 

@@ -1,6 +1,5 @@
 #include "engraft/train/fit.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 

@@ -10,9 +10,9 @@
 #include "data/bytes.h"
 #include "data/content_hash.h"
 #include "stopwatch.h"
-#include "train/other_try.h"
 #include "train/search_journal.h"
 #include "train/search_reduce.h"
+#include "train/trial_outcome.h"
 
 namespace engraft {
 namespace {
@@ -56,15 +56,15 @@ bool is_of_the_trial(Fault fault) {
 }
 
 /// The options that all trials share, with what the plan measured, so that no
-/// trial measures it again.
+/// trial measures it again. What pictures are like is each model's own to say.
 TrainOptions shared_options(const SearchOptions& options,
-                            const SearchParts& parts,
-                            const TransferPlan& plan) {
+                            const SearchParts& parts, const TransferPlan& plan,
+                            bool other_models) {
   TrainOptions out = options.train;
   out.base.data_options.val_fraction = parts.val_fraction;
   out.base.plan.time = "0";
   out.base.plan.size = plan.size;
-  out.base.plan.similarity = plan.similarity.verdict;
+  if (!other_models) out.base.plan.similarity = plan.similarity.verdict;
   return out;
 }
 
@@ -89,7 +89,8 @@ class Search {
       if (dimension.name == "model")
         unhurried.model = dimension.choices.front().get<std::string>();
     const PlanResult planned = make_plan(unhurried, plan_callbacks(), run);
-    fixed_ = shared_options(options, parts_, planned.plan);
+    fixed_ =
+        shared_options(options, parts_, planned.plan, searches_models(space_));
     const bool own_space = !space_.empty();
     meaning_.emplace(fixed_, planned, space_);
     if (!own_space) space_ = default_space(fixed_, space_inputs(planned));
@@ -267,8 +268,8 @@ class Search {
     return out;
   }
 
-  static void take_over(const TrainResult& trained, int64_t all,
-                        TrialResult& out) {
+  void take_over(const TrainResult& trained, int64_t all,
+                 TrialResult& out) const {
     const EpochResult& best =
         trained.epochs.at(static_cast<size_t>(trained.best_epoch - 1));
     const TransferPlan& plan = trained.plan;
@@ -281,7 +282,9 @@ class Search {
     out.whole = (out.solved && only_head) || plan.epochs >= all;
     out.averaged = best.average_is_best;
     out.reestimated = trained.batch_norms && trained.batch_norms->kept;
-    if (!out.solved) out.steps = other_steps(trained.steps, plan);
+    if (!out.solved)
+      out.as_trained = options_as_trained(plan, trained.steps, fixed_,
+                                          meaning_->other_models());
     const SnapshotFigures saved = saved_figures(trained);
     out.val_accuracy = saved.accuracy.value_or(0);
     out.val_loss = saved.loss.value_or(0);
@@ -310,7 +313,7 @@ class Search {
         out.base.plan.freeze_until = "all";
       return out;
     }
-    set_options(out, winner.steps);
+    set_options(out, winner.as_trained);
     out.base.plan.epochs = winner.best_epoch;
     if (winner.head_epochs < winner.epochs)
       out.base.plan.head_epochs =

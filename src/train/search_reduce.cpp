@@ -28,8 +28,11 @@ TrialMeaning::TrialMeaning(const TrainOptions& fixed, const PlanResult& planned,
       chain_(planned.classifier),
       plan_(planned.plan),
       linear_(has_linear_head(chain_)),
-      other_models_(std::ranges::count(space, std::string("model"),
-                                       &SearchDimension::name) > 0) {}
+      other_models_(searches_models(space)) {}
+
+bool searches_models(const SearchSpace& space) {
+  return std::ranges::count(space, "model", &SearchDimension::name) > 0;
+}
 
 TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
   TrainOptions out = fixed_;
@@ -49,7 +52,8 @@ TrainOptions TrialMeaning::options(const TrialOptions& trial) const {
       plan_.freeze_until < chain_.num_blocks()) {
     auto& plan = out.base.plan;
     plan.epochs = epochs(out);
-    plan.backbone_lr = plan.backbone_lr.value_or(plan_.backbone_lr);
+    if (!out.optim.find_lr)
+      plan.backbone_lr = plan.backbone_lr.value_or(plan_.backbone_lr);
   }
   auto& augment = out.base.augment;
   augment.augment = augment.augment.value_or(plan_.augment.strength);

@@ -7,6 +7,9 @@
 
 namespace engraft {
 
+/// Trials are of several models, which plan for themselves.
+bool searches_models(const SearchSpace& space);
+
 /// What the options of a trial come to on one model and plan.
 class TrialMeaning {
  public:
@@ -16,6 +19,7 @@ class TrialMeaning {
                const SearchSpace& space);
 
   const BlockChain& chain() const { return chain_; }
+  bool other_models() const { return other_models_; }
   /// The fixed options with those of a trial; where its update rule solves for
   /// the head, without those for steps and blocks.
   TrainOptions options(const TrialOptions& trial) const;

@@ -50,6 +50,7 @@ Json to_json(const SearchResult& r) {
     winner = {
         {"trial", r.winner->number},
         {"options", r.winner->options},
+        {"as_trained", r.winner->as_trained},
         {"command", r.command},
         {"val",
          {{"accuracy", r.winner->val_accuracy}, {"loss", r.winner->val_loss}}}};

@@ -88,7 +88,7 @@ Json to_json(const TrialResult& r) {
           {"best_epoch", r.best_epoch}, {"head_epochs", r.head_epochs},
           {"solved", r.solved},         {"whole", r.whole},
           {"averaged", r.averaged},     {"reestimated", r.reestimated},
-          {"steps", r.steps},           {"val_accuracy", r.val_accuracy},
+          {"as_trained", r.as_trained}, {"val_accuracy", r.val_accuracy},
           {"val_loss", r.val_loss},     {"seconds", r.seconds},
           {"failed", r.failed}};
 }
@@ -105,7 +105,7 @@ TrialResult trial_result(const Json& json) {
   json.at("whole").get_to(r.whole);
   json.at("averaged").get_to(r.averaged);
   json.at("reestimated").get_to(r.reestimated);
-  r.steps = json.at("steps");
+  r.as_trained = json.at("as_trained");
   json.at("val_accuracy").get_to(r.val_accuracy);
   json.at("val_loss").get_to(r.val_loss);
   json.at("seconds").get_to(r.seconds);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "data/content_hash.h"
+#include "digits.h"
 #include "engraft/nearest.h"
 
 namespace engraft {
@@ -190,13 +191,6 @@ SearchDimension dimension_of(const std::string& path, const std::string& name,
   out.choices.assign(values.begin(), values.end());
   check_values(out);
   return out;
-}
-
-double four_digits(double value) {
-  std::ostringstream text;
-  text.precision(4);
-  text << value;
-  return std::stod(text.str());
 }
 
 }  // namespace

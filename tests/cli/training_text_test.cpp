@@ -3,21 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <regex>
 
-#include "cli/epoch_text.h"
+#include "cli/has_text.h"
 
 namespace engraft::cli {
 namespace {
-
-/// Without the lines' ends and the room before them.
-std::string in_one_line(const std::string& text) {
-  return std::regex_replace(text, std::regex("\\s+"), " ");
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return in_one_line(text).find(part) != std::string::npos;
-}
 
 StageProof proof(int64_t won, int64_t lost, double errors, bool kept) {
   StageProof out;
@@ -67,33 +57,6 @@ TEST(ProofText, TellsAFigureFromTheBoundBesideIt) {
   worse.test.loss_z = -0.996;
   EXPECT_TRUE(has(proof_text(worse), "loss worse by 0.250 (-0.996):"))
       << proof_text(worse);
-}
-
-TEST(GapText, AdvisesWhatFitsWhatWasTrained) {
-  EpochResult best;
-  best.stage = "blocks";
-  best.train_accuracy = 0.97;
-  best.val_accuracy = 0.88;
-  EXPECT_EQ(gap_text(best, AugmentStrength::standard), "");
-  best.val_accuracy = 0.85;
-  const std::string blocks = gap_text(best, AugmentStrength::standard);
-  EXPECT_TRUE(has(blocks, "is 12.0 points above validation"));
-  EXPECT_TRUE(has(blocks,
-                  "More pictures, --augment strong, a higher --weight-decay or "
-                  "fewer trained blocks (--freeze-until) narrow the gap"))
-      << blocks;
-  for (const auto views :
-       {AugmentStrength::none, AugmentStrength::light, AugmentStrength::strong})
-    EXPECT_FALSE(has(gap_text(best, views), "--augment"));
-  best.stage = "head";
-  EXPECT_TRUE(has(gap_text(best, AugmentStrength::light),
-                  "More pictures or a higher --weight-decay narrow"));
-  best.solved = true;
-  EXPECT_TRUE(has(gap_text(best, AugmentStrength::light),
-                  "More pictures or a higher --head-l2 narrow"));
-  // Nothing validates it.
-  best.val_accuracy = std::nan("");
-  EXPECT_EQ(gap_text(best, AugmentStrength::light), "");
 }
 
 TEST(TrainingText, SaysWhatWasHeldFixed) {

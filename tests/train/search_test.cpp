@@ -9,7 +9,6 @@
 
 #include "support/expect_fault.h"
 #include "support/tiny_training.h"
-#include "train/other_try.h"
 #include "train/search_reduce.h"
 
 namespace engraft {
@@ -148,60 +147,60 @@ TEST_F(Search, BlocksGetAnEpochBehindThoseOfTheHead) {
   EXPECT_EQ(result.trials[0].epochs, 26);
 }
 
-TEST(EpochOfTry, CountsFromItsOwnBeginning) {
-  TransferPlan plan;
-  plan.epochs = 13;
-  EpochResult epoch;
-  epoch.epoch = 7;
-  epoch.epochs = 13;
-  EXPECT_EQ(epoch_of_try(epoch, plan), 7);
-  // The blocks once more: the head's solution is there.
-  epoch.epoch = 23;
-  epoch.epochs = 13 + 12;
-  EXPECT_EQ(epoch_of_try(epoch, plan), 11);
-}
-
-TEST(OtherSteps, AreThoseThatThePlanDoesNotSay) {
-  TransferPlan plan;
-  plan.head_lr = 2e-3;
-  plan.backbone_lr = 5e-4;
-  plan.bn_statistics = BatchNormStatistics::batch;
-  EXPECT_EQ(other_steps({2e-3, 5e-4, BatchNormStatistics::batch}, plan),
-            TrialOptions::object());
-  EXPECT_EQ(
-      other_steps({1e-3, 1e-4, BatchNormStatistics::running}, plan),
-      TrialOptions(
-          {{"lr", 1e-3}, {"backbone-lr", 1e-4}, {"bn-statistics", "running"}}));
-}
-
-TEST_F(Search, TheWinnerTakesTheStepsThatItsTrialNeeded) {
+TEST_F(Search, TheWinnerIsTrainedAsItsTrialWas) {
   tiny::traced(true).save(folder_ / "other.pt");
   SearchOptions o = searching(
       {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
   o.train.base.model.clear();
-  o.train.base.plan.freeze_until = "1";
   o.train.base.plan.epochs = 3;
   o.search.method = SearchMethod::grid;
-  EXPECT_EQ(search(o).command.find("--backbone-lr"), std::string::npos);
+  search(o);
   // As a trial leaves it whose blocks stayed by a second try.
   std::string lines;
   std::ifstream in(journal());
   for (std::string line; std::getline(in, line);) {
     Json json = Json::parse(line);
-    if (json.contains("steps")) {
-      EXPECT_EQ(json["steps"], Json::object());
+    if (json.contains("as_trained")) {
       json["solved"] = false;
       json["best_epoch"] = 2;
-      json["steps"] = {{"backbone-lr", 3e-6}, {"bn-statistics", "running"}};
+      json["as_trained"] = {{"freeze-until", "1"},
+                            {"backbone-lr", 3e-6},
+                            {"bn-statistics", "running"},
+                            {"crops", 5}};
     }
     lines += json.dump() + "\n";
   }
   test::write_all(journal(), {lines.begin(), lines.end()});
   const SearchResult again = search(o);
-  EXPECT_NE(again.command.find("--backbone-lr 3e-06"), std::string::npos)
-      << again.command;
-  EXPECT_NE(again.command.find("--bn-statistics running"), std::string::npos);
+  for (const char* part : {"--backbone-lr 3e-06", "--bn-statistics running",
+                           "--freeze-until 1", "--crops 5", "--epochs 2"})
+    EXPECT_NE(again.command.find(part), std::string::npos) << again.command;
   EXPECT_EQ(again.trained->steps.backbone_lr, 3e-6);
+  EXPECT_EQ(again.trained->plan.bn_statistics, BatchNormStatistics::running);
+  EXPECT_EQ(again.trained->plan.test_crops, 5);
+}
+
+TEST_F(Search, OtherModelsSayThemselvesWhatPicturesAreLike) {
+  tiny::traced(true).save(folder_ / "other.pt");
+  SearchOptions o = searching(
+      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
+  o.train.base.model.clear();
+  o.train.base.plan.similarity.reset();
+  o.search.method = SearchMethod::grid;
+  EXPECT_EQ(search(o).command.find("--similarity"), std::string::npos);
+  o = searching({"lr=0.01,0.02"});
+  o.train.base.plan.similarity.reset();
+  o.train.base.plan.epochs = 2;
+  o.train.out = folder_ / "one.pt";
+  EXPECT_NE(search(o).command.find("--similarity"), std::string::npos);
+}
+
+TEST_F(Search, TrialsMayFindTheirRates) {
+  SearchOptions o = searching({"augment=light,none"});
+  o.train.base.plan.freeze_until = "1";
+  o.train.base.plan.epochs = 2;
+  o.train.optim.find_lr = true;
+  for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
 }
 
 TEST_F(Search, GoesOnAfterAKillWithTheSameEnd) {

@@ -31,9 +31,8 @@ struct TrialResult {
   bool whole = false;        ///< with all of its epochs: no rung gives it more
   bool averaged = false;     ///< an average of its weights was best
   bool reestimated = false;  ///< batch norms measured anew were
-  /// What a later try that stayed took otherwise than the plan says, as
-  /// options.
-  TrialOptions steps = TrialOptions::object();
+  /// Options beside these with which it is trained again as it was. An object.
+  TrialOptions as_trained = TrialOptions::object();
   double val_accuracy = 0, val_loss = 0, seconds = 0;
   std::string failed;  ///< why; "" when it did not
 };

@@ -99,8 +99,9 @@ struct TrainCallbacks {
 /// Seconds that each part of a run took, in its order.
 using Phases = std::vector<std::pair<std::string, double>>;
 
-/// How blocks from the plan's cut on were trained that stay: as planned, or by
-/// a later try. As planned too where none stay.
+/// How the blocks from the plan's cut on were trained that stay: as planned, or
+/// by a later try of them. As planned too where none stay. --find-lr takes its
+/// multiple of these rates.
 struct StepsTaken {
   double head_lr = 0, backbone_lr = 0;  ///< highest of the schedule
   BatchNormStatistics bn_statistics = BatchNormStatistics::automatic;

@@ -1,0 +1,52 @@
+#include "train/trial_outcome.h"
+
+#include <algorithm>
+
+#include "digits.h"
+#include "engraft/data/crops.h"
+
+namespace engraft {
+namespace {
+
+/// Models without batch norms have nothing to decide.
+bool decided_statistics(const TransferPlan& plan) {
+  return std::ranges::count(plan.reasons, "bn-statistics", &Reason::decision) >
+         0;
+}
+
+/// As planned to the last digit, or a product of it in so many as are read.
+double rate(double taken, double planned) {
+  return taken == planned ? planned : four_digits(taken);
+}
+
+}  // namespace
+
+int64_t epoch_of_try(const EpochResult& epoch, const TransferPlan& plan) {
+  return std::max<int64_t>(epoch.epoch - (epoch.epochs - plan.epochs), 1);
+}
+
+TrialOptions options_as_trained(const TransferPlan& plan,
+                                const StepsTaken& steps,
+                                const TrainOptions& fixed, bool own_plan) {
+  TrialOptions out = TrialOptions::object();
+  const bool live = plan.backbone_lr > 0;
+  if (live && decided_statistics(plan))
+    out["bn-statistics"] = std::string(name_of(steps.bn_statistics));
+  // A range test finds its own.
+  if (!fixed.optim.find_lr) {
+    if (steps.head_lr != plan.head_lr) out["lr"] = four_digits(steps.head_lr);
+    if (live && (own_plan || steps.backbone_lr != plan.backbone_lr))
+      out["backbone-lr"] = rate(steps.backbone_lr, plan.backbone_lr);
+  }
+  if (!own_plan) return out;
+  out["freeze-until"] = live ? std::to_string(plan.freeze_until) : "all";
+  out["augment"] = std::string(name_of(plan.augment.strength));
+  out["flip"] = plan.augment.flip;
+  if (!fixed.view.crops)
+    out["crops"] = plan.centre_alone   ? kCentreCrop
+                   : plan.augment.flip ? kTenCrops
+                                       : kFiveCrops;
+  return out;
+}
+
+}  // namespace engraft
