@@ -89,7 +89,8 @@ std::string verbose_text(const TrainResult& result) {
   if (a.row_bytes > 0) {
     out += paragraph(
         "features",
-        std::to_string(a.found) + " views found in the cache, " +
+        std::to_string(a.found) +
+            " views found, of the plan or an earlier run, " +
             std::to_string(a.computed) + " computed in " + duration(a.seconds) +
             " (" + share(a.seconds_waiting, a.seconds) +
             " of it waiting for pictures)" +

@@ -55,6 +55,7 @@ bool CutFeatures::prepare(int64_t cut, int64_t views) {
   train_.reset();
   val_.reset();
   prefix_.reset();
+  earlier_ = stats();
   kept_.reset();
   val_fill_seconds_ = 0;
   if (views > 0) {
@@ -80,6 +81,18 @@ bool CutFeatures::prepare(int64_t cut, int64_t views) {
   val_ = std::make_unique<Batches>(folder.val, loader_options(false),
                                    prefix_.get());
   return true;
+}
+
+ActivationStats CutFeatures::stats() const {
+  if (!kept_) return earlier_;
+  ActivationStats out = kept_->stats();
+  out.found += earlier_.found;
+  out.computed += earlier_.computed;
+  out.damaged += earlier_.damaged;
+  if (out.trouble.empty()) out.trouble = earlier_.trouble;
+  out.seconds += earlier_.seconds;
+  out.seconds_waiting += earlier_.seconds_waiting;
+  return out;
 }
 
 /// What the plan's own look at the pictures left behind is not computed again.

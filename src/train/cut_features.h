@@ -37,10 +37,8 @@ class CutFeatures {
   double seconds_waited() const {
     return train_->seconds_waited() + val_->seconds_waited();
   }
-  /// Of what is kept; empty where nothing is.
-  ActivationStats stats() const {
-    return kept_ ? kept_->stats() : ActivationStats{};
-  }
+  /// Of what was kept: the last stage's, but the rows and seconds of them all.
+  ActivationStats stats() const;
 
   /// Training pictures' features before the head.
   struct BeforeHead {
@@ -68,6 +66,7 @@ class CutFeatures {
   const std::function<bool()> stop_;
   int64_t cut_ = 0, views_ = 0;
   double val_fill_seconds_ = 0;
+  ActivationStats earlier_;  ///< of stages before
   std::unique_ptr<Activations> kept_;
   std::unique_ptr<FrozenPrefix> prefix_;  ///< where nothing is kept
   std::unique_ptr<Batches> train_, val_;

@@ -173,6 +173,9 @@ TEST_F(Train, DeeperBlocksAreTrainedAfterThoseOfThePlan) {
   ASSERT_EQ(result.proofs.size(), 2u);
   EXPECT_EQ(result.proofs[1].to, "blocks from " + std::to_string(cut) + " on");
   EXPECT_LT(result.epochs.back().backbone_lr, result.epochs[2].backbone_lr);
+  // All stages are counted: what the plan looked at was there for the head.
+  EXPECT_EQ(result.activations.found, std::ssize(found.train));
+  EXPECT_GT(result.activations.computed, std::ssize(found.train));
   // The first of these blocks has other weights now, the one before has not.
   const BlockChain chain(result.classifier);
   const auto before = weights(o.base.model), after = weights(o.out);
