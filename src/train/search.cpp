@@ -283,8 +283,8 @@ class Search {
     out.averaged = best.average_is_best;
     out.reestimated = trained.batch_norms && trained.batch_norms->kept;
     if (!out.solved)
-      out.as_trained = options_as_trained(plan, trained.steps, fixed_,
-                                          meaning_->other_models());
+      out.as_trained =
+          options_as_trained(trained, fixed_, meaning_->other_models());
     const SnapshotFigures saved = saved_figures(trained);
     out.val_accuracy = saved.accuracy.value_or(0);
     out.val_loss = saved.loss.value_or(0);

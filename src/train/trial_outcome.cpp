@@ -25,15 +25,16 @@ int64_t epoch_of_try(const EpochResult& epoch, const TransferPlan& plan) {
   return std::max<int64_t>(epoch.epoch - (epoch.epochs - plan.epochs), 1);
 }
 
-TrialOptions options_as_trained(const TransferPlan& plan,
-                                const StepsTaken& steps,
+TrialOptions options_as_trained(const TrainResult& trained,
                                 const TrainOptions& fixed, bool own_plan) {
+  const TransferPlan& plan = trained.plan;
+  const StepsTaken& steps = trained.steps;
   TrialOptions out = TrialOptions::object();
   const bool live = plan.backbone_lr > 0;
   if (live && decided_statistics(plan))
     out["bn-statistics"] = std::string(name_of(steps.bn_statistics));
-  // A range test finds its own.
-  if (!fixed.optim.find_lr) {
+  // A range test finds its own rates.
+  if (trained.rate_curves.empty()) {
     if (steps.head_lr != plan.head_lr) out["lr"] = four_digits(steps.head_lr);
     if (live && (own_plan || steps.backbone_lr != plan.backbone_lr))
       out["backbone-lr"] = rate(steps.backbone_lr, plan.backbone_lr);

@@ -20,8 +20,7 @@ int64_t epoch_of_try(const EpochResult& epoch, const TransferPlan& plan);
 /// fixed     that all trials share
 /// own_plan  the trial planned for itself: its cut, rate, views and crops
 ///           are among them
-TrialOptions options_as_trained(const TransferPlan& plan,
-                                const StepsTaken& steps,
+TrialOptions options_as_trained(const TrainResult& trained,
                                 const TrainOptions& fixed, bool own_plan);
 
 }  // namespace engraft

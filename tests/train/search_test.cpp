@@ -201,6 +201,22 @@ TEST_F(Search, TrialsMayFindTheirRates) {
   o.train.base.plan.epochs = 2;
   o.train.optim.find_lr = true;
   for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
+  // So may those of several models, and their winner.
+  tiny::traced(true).save(folder_ / "other.pt");
+  o.search.tries = {
+      "model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt"),
+      "find-lr=true,false"};
+  o.search.method = SearchMethod::grid;
+  o.train.base.model.clear();
+  o.train.optim.find_lr = false;
+  o.train.out = folder_ / "models.pt";
+  const SearchResult result = search(o);
+  ASSERT_EQ(result.trials.size(), 4u);
+  for (const TrialResult& trial : result.trials) {
+    EXPECT_EQ(trial.failed, "");
+    EXPECT_EQ(trial.as_trained.contains("backbone-lr"),
+              !trial.options.at("find-lr").get<bool>());
+  }
 }
 
 TEST_F(Search, GoesOnAfterAKillWithTheSameEnd) {

@@ -30,13 +30,12 @@ class OptionsAsTrained : public testing::Test {
     plan_.augment.flip = false;
   }
   TrialOptions options(bool own_plan, double head = 1, double backbone = 1) {
-    return options_as_trained(
-        plan_,
-        {plan_.head_lr * head, plan_.backbone_lr * backbone,
-         plan_.bn_statistics},
-        fixed_, own_plan);
+    trained_.steps = {plan_.head_lr * head, plan_.backbone_lr * backbone,
+                      plan_.bn_statistics};
+    return options_as_trained(trained_, fixed_, own_plan);
   }
-  TransferPlan plan_;
+  TrainResult trained_;
+  TransferPlan& plan_ = trained_.plan;
   TrainOptions fixed_;
 };
 
@@ -67,7 +66,7 @@ TEST_F(OptionsAsTrained, AreAllOfAPlanOfItsOwn) {
   EXPECT_EQ(options(true).at("crops"), 1);
   // What the user says of them all stays.
   fixed_.view.crops = 5;
-  fixed_.optim.find_lr = true;
+  trained_.rate_curves.resize(1);  // a range test found its rates
   const TrialOptions found = options(true);
   EXPECT_FALSE(found.contains("crops"));
   EXPECT_FALSE(found.contains("backbone-lr"));
