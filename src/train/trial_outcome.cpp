@@ -40,7 +40,7 @@ TrialOptions options_as_trained(const TrainResult& trained,
       out["backbone-lr"] = rate(steps.backbone_lr, plan.backbone_lr);
   }
   if (!own_plan) return out;
-  out["freeze-until"] = live ? std::to_string(plan.freeze_until) : "all";
+  out["freeze-until"] = std::to_string(plan.freeze_until);
   out["augment"] = std::string(name_of(plan.augment.strength));
   out["flip"] = plan.augment.flip;
   if (!fixed.view.crops)
