@@ -35,6 +35,17 @@ class Search : public test::TinyTraining {
     out.search.tries = std::move(tries);
     return out;
   }
+  /// Tries the model beside another one.
+  std::string two_models() {
+    tiny::traced(true).save(folder_ / "other.pt");
+    return "model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt");
+  }
+  SearchOptions searching_models(std::vector<std::string> tries = {}) {
+    tries.insert(tries.begin(), two_models());
+    SearchOptions out = searching(std::move(tries));
+    out.train.base.model.clear();
+    return out;
+  }
   std::string journal() const { return folder_ / "out.pt.search.jsonl"; }
 };
 
@@ -148,10 +159,7 @@ TEST_F(Search, BlocksGetAnEpochBehindThoseOfTheHead) {
 }
 
 TEST_F(Search, TheWinnerIsTrainedAsItsTrialWas) {
-  tiny::traced(true).save(folder_ / "other.pt");
-  SearchOptions o = searching(
-      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
-  o.train.base.model.clear();
+  SearchOptions o = searching_models();
   o.train.base.plan.epochs = 3;
   o.search.method = SearchMethod::grid;
   search(o);
@@ -181,10 +189,7 @@ TEST_F(Search, TheWinnerIsTrainedAsItsTrialWas) {
 }
 
 TEST_F(Search, OtherModelsSayThemselvesWhatPicturesAreLike) {
-  tiny::traced(true).save(folder_ / "other.pt");
-  SearchOptions o = searching(
-      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
-  o.train.base.model.clear();
+  SearchOptions o = searching_models();
   o.train.base.plan.similarity.reset();
   o.search.method = SearchMethod::grid;
   EXPECT_EQ(search(o).command.find("--similarity"), std::string::npos);
@@ -202,10 +207,7 @@ TEST_F(Search, TrialsMayFindTheirRates) {
   o.train.optim.find_lr = true;
   for (const TrialResult& trial : search(o).trials) EXPECT_EQ(trial.failed, "");
   // So may those of several models, and their winner.
-  tiny::traced(true).save(folder_ / "other.pt");
-  o.search.tries = {
-      "model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt"),
-      "find-lr=true,false"};
+  o.search.tries = {two_models(), "find-lr=true,false"};
   o.search.method = SearchMethod::grid;
   o.train.base.model.clear();
   o.train.optim.find_lr = false;
@@ -380,11 +382,7 @@ TEST_F(Search, TrialsWithARuleForHeadsLeaveStepsAndBlocksToTheOthers) {
 }
 
 TEST_F(Search, OtherModelsAreSolvedForAsWell) {
-  tiny::traced(true).save(folder_ / "other.pt");
-  SearchOptions o = searching(
-      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt"),
-       "optimizer=lbfgs,adam", "lr=0.01,0.02"});
-  o.train.base.model.clear();
+  SearchOptions o = searching_models({"optimizer=lbfgs,adam", "lr=0.01,0.02"});
   o.train.base.plan.epochs = 2;
   o.search.method = SearchMethod::grid;
   const SearchResult result = search(o);
@@ -406,7 +404,6 @@ TEST_F(Search, OtherModelsAreSolvedForAsWell) {
 }
 
 TEST_F(Search, AHeadThatBlocksDidNotBeatIsTrainedAgainAsThat) {
-  tiny::traced(true).save(folder_ / "other.pt");
   // Pictures that the head gets wrong, for which blocks are tried.
   for (int i = 0; i < 3; ++i)
     for (const char* wrong : {"a", "b"})
@@ -415,9 +412,7 @@ TEST_F(Search, AHeadThatBlocksDidNotBeatIsTrainedAgainAsThat) {
               ("data/c/" + std::to_string(i + (*wrong - 'a') * 3) + ".png"),
           folder_ / ("data/" + std::string(wrong) + "/odd" + std::to_string(i) +
                      ".png"));
-  SearchOptions o = searching(
-      {"model=" + (folder_ / "model.pt") + "," + (folder_ / "other.pt")});
-  o.train.base.model.clear();
+  SearchOptions o = searching_models();
   o.train.base.plan.epochs = 3;
   o.train.base.plan.backbone_lr = 10;  // so that they are no use
   o.search.method = SearchMethod::grid;
