@@ -23,11 +23,14 @@ inline int telling_digits(double value, double border, int least, int most) {
   return digits;
 }
 
-/// Of so many significant digits.
-inline double four_digits(double value) {
+/// Of four significant digits: "0.001", "1.5e-05".
+inline std::string brief(double value) {
   std::ostringstream out;
   out << std::setprecision(4) << value;
-  return std::stod(out.str());
+  return out.str();
 }
+
+/// As it is read from there.
+inline double as_brief(double value) { return std::stod(brief(value)); }
 
 }  // namespace engraft

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iomanip>
 #include <iostream>
-#include <sstream>
 
 #include "cli/help.h"
 #include "digits.h"
@@ -31,11 +29,7 @@ std::string fixed(double value, int digits) { return spelled(value, digits); }
 
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
-std::string brief(double value) {
-  std::ostringstream out;
-  out << std::setprecision(4) << value;
-  return out.str();
-}
+std::string brief(double value) { return engraft::brief(value); }
 
 std::string duration(double seconds) {
   if (!(seconds >= 0) || std::isinf(seconds)) return "?";

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "policy/head_room.h"
 #include "policy/planning.h"
@@ -113,20 +114,25 @@ AugmentStrength decide_strength(const Planning& p,
   return p.decisions.decide("augment", augment.augment, own, why);
 }
 
-/// No test by views that take the class away; flip as decide_flips has it.
-int64_t decide_test_crops(const Planning& p, bool flip) {
-  if (p.inputs.test_crops) {
-    p.decisions.add("test crops", text(*p.inputs.test_crops), "given: --crops");
-    return *p.inputs.test_crops;
-  }
-  if (p.plan.centre_alone) {
-    p.decisions.add("test crops", "1",
-                    "the centre, where others would not see all of it");
-    return kCentreCrop;
-  }
-  if (flip) return kTenCrops;
-  p.decisions.add("test crops", "5", "corners and centre, no mirror images");
-  return kFiveCrops;
+/// Of a test, and why: none by views that take the class away.
+std::pair<int64_t, std::string_view> own_crops(bool centre_alone, bool flip) {
+  if (centre_alone)
+    return {kCentreCrop, "the centre, where others would not see all of it"};
+  if (!flip) return {kFiveCrops, "corners and centre, no mirror images"};
+  return {kTenCrops, ""};  // the usual ones
+}
+
+void decide_test_crops(const Planning& p, bool flip) {
+  const ViewProbe* standard =
+      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
+  const auto [own, why] =
+      own_crops(standard && takes_class_away(*standard), flip);
+  p.plan.own_crops = own;
+  p.plan.test_crops = p.inputs.test_crops.value_or(own);
+  if (p.inputs.test_crops)
+    p.decisions.add("test crops", text(p.plan.test_crops), "given: --crops");
+  else if (!why.empty())
+    p.decisions.add("test crops", text(own), std::string(why));
 }
 
 }  // namespace
@@ -136,10 +142,7 @@ void decide_augment(const Planning& p, const AugmentOptions& augment) {
       decide_strength(p, augment, p.quadrant.augment);
   const AugmentOptions flipped = decide_flips(p, augment, strength);
   p.plan.augment = augment_settings(strength, flipped);
-  const ViewProbe* standard =
-      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
-  p.plan.centre_alone = standard && takes_class_away(*standard);
-  p.plan.test_crops = decide_test_crops(p, flipped.flip);
+  decide_test_crops(p, flipped.flip);
 }
 
 }  // namespace engraft

@@ -240,7 +240,7 @@ Json draw(const SearchDimension& dimension, double u) {
                            ? low + u * (high - low)
                            : low * std::pow(high / low, u);
   const double inside =
-      std::clamp(dimension.whole ? std::round(value) : four_digits(value),
+      std::clamp(dimension.whole ? std::round(value) : as_brief(value),
                  dimension.low, dimension.high);
   return dimension.whole ? Json(static_cast<int64_t>(inside)) : Json(inside);
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "digits.h"
-#include "engraft/data/crops.h"
 
 namespace engraft {
 namespace {
@@ -16,7 +15,7 @@ bool decided_statistics(const TransferPlan& plan) {
 
 /// As planned to the last digit, or a product of it in so many as are read.
 double rate(double taken, double planned) {
-  return taken == planned ? planned : four_digits(taken);
+  return taken == planned ? planned : as_brief(taken);
 }
 
 }  // namespace
@@ -35,7 +34,7 @@ TrialOptions options_as_trained(const TrainResult& trained,
     out["bn-statistics"] = std::string(name_of(steps.bn_statistics));
   // A range test finds its own rates.
   if (trained.rate_curves.empty()) {
-    if (steps.head_lr != plan.head_lr) out["lr"] = four_digits(steps.head_lr);
+    if (steps.head_lr != plan.head_lr) out["lr"] = as_brief(steps.head_lr);
     if (live && (own_plan || steps.backbone_lr != plan.backbone_lr))
       out["backbone-lr"] = rate(steps.backbone_lr, plan.backbone_lr);
   }
@@ -43,10 +42,7 @@ TrialOptions options_as_trained(const TrainResult& trained,
   out["freeze-until"] = std::to_string(plan.freeze_until);
   out["augment"] = std::string(name_of(plan.augment.strength));
   out["flip"] = plan.augment.flip;
-  if (!fixed.view.crops)
-    out["crops"] = plan.centre_alone   ? kCentreCrop
-                   : plan.augment.flip ? kTenCrops
-                                       : kFiveCrops;
+  if (!fixed.view.crops) out["crops"] = plan.own_crops;
   return out;
 }
 

@@ -310,12 +310,20 @@ TEST(ChoosePlan, NoTestLooksAtViewsThatTakeTheClassAway) {
   in.test_crops = 10;
   const auto given = choose_plan(in, {}, {});
   EXPECT_EQ(given.test_crops, 10);
+  EXPECT_EQ(given.own_crops, 1);
   EXPECT_EQ(reason(given, "test crops").because, "given: --crops");
   AugmentOptions upright;
   upright.flip = false;
   EXPECT_EQ(
       choose_plan(inputs(50, SimilarityClass::similar), {}, upright).test_crops,
       5);
+  // Without views to learn from, a test still mirrors.
+  AugmentOptions plain;
+  plain.augment = AugmentStrength::none;
+  const auto unseen =
+      choose_plan(inputs(50, SimilarityClass::similar), {}, plain);
+  EXPECT_FALSE(unseen.augment.flip);
+  EXPECT_EQ(unseen.own_crops, 10);
 }
 
 TEST(ChoosePlan, SaysWhatElseIsUnlikeThePretraining) {

@@ -106,8 +106,7 @@ struct TransferPlan {
   BatchNormStatistics bn_statistics = BatchNormStatistics::batch;
   AugmentSettings augment;
   int64_t test_crops = kTenCrops;  ///< of a test
-  /// Views of less than the whole picture lose its class.
-  bool centre_alone = false;
+  int64_t own_crops = kTenCrops;   ///< where none were asked for
   std::vector<Reason> reasons;
   std::vector<std::string> advice;  ///< to the user, in plain words
   double seconds = 0;               ///< that it will take; 0 when unknown
