@@ -126,7 +126,7 @@ def times(spent):
 def row(cell):
     settings = f"{len(cell.ran)} of {cell.wanted}"
     if cell.failed:
-        settings += f", {cell.failed} runs failed"
+        settings += f", {cell.failed} failed"
     line = [cell.model, cell.data, str(cell.test_pictures),
             str(len(cell.seeds)), settings]
     if cell.ran:
