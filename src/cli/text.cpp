@@ -29,8 +29,6 @@ std::string fixed(double value, int digits) { return spelled(value, digits); }
 
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
-std::string brief(double value) { return engraft::brief(value); }
-
 std::string duration(double seconds) {
   if (!(seconds >= 0) || std::isinf(seconds)) return "?";
   if (seconds < 10) return fixed(seconds, 1) + " s";

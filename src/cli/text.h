@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "digits.h"
 #include "engraft/json.h"
 
 namespace engraft::cli {
@@ -13,8 +14,6 @@ namespace engraft::cli {
 std::string percent(double share);
 /// "0.42", "12.3 s" ... with so many digits behind the point.
 std::string fixed(double value, int digits);
-/// Four significant digits: "0.001", "1.5e-05".
-std::string brief(double value);
 /// "0.8 s", "12 s", "2 min 05 s", "1 h 12 min".
 std::string duration(double seconds);
 /// "1 picture", "3 pictures".

@@ -89,12 +89,12 @@ bool takes_class_away(const ViewProbe& standard) {
 }
 
 /// Light views where the standard ones show something else.
+/// probe  of standard views; null where none was looked at
 AugmentStrength decide_strength(const Planning& p,
                                 const AugmentOptions& augment,
-                                AugmentStrength own) {
+                                AugmentStrength own, const ViewProbe* probe) {
   std::string why = "random views stand for pictures that are not there";
-  if (const ViewProbe* probe = find_view(p.inputs.evidence.views,
-                                         name_of(AugmentStrength::standard))) {
+  if (probe) {
     const bool light = takes_class_away(*probe);
     const bool fewer = probe->accuracy - probe->view_accuracy >= kStandardLoss;
     if (light) own = AugmentStrength::light;
@@ -122,11 +122,8 @@ std::pair<int64_t, std::string_view> own_crops(bool centre_alone, bool flip) {
   return {kTenCrops, ""};  // the usual ones
 }
 
-void decide_test_crops(const Planning& p, bool flip) {
-  const ViewProbe* standard =
-      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
-  const auto [own, why] =
-      own_crops(standard && takes_class_away(*standard), flip);
+void decide_test_crops(const Planning& p, bool flip, const ViewProbe* probe) {
+  const auto [own, why] = own_crops(probe && takes_class_away(*probe), flip);
   p.plan.own_crops = own;
   p.plan.test_crops = p.inputs.test_crops.value_or(own);
   if (p.inputs.test_crops)
@@ -138,11 +135,13 @@ void decide_test_crops(const Planning& p, bool flip) {
 }  // namespace
 
 void decide_augment(const Planning& p, const AugmentOptions& augment) {
+  const ViewProbe* standard =
+      find_view(p.inputs.evidence.views, name_of(AugmentStrength::standard));
   const AugmentStrength strength =
-      decide_strength(p, augment, p.quadrant.augment);
+      decide_strength(p, augment, p.quadrant.augment, standard);
   const AugmentOptions flipped = decide_flips(p, augment, strength);
   p.plan.augment = augment_settings(strength, flipped);
-  decide_test_crops(p, flipped.flip);
+  decide_test_crops(p, flipped.flip, standard);
 }
 
 }  // namespace engraft
